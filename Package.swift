@@ -1,0 +1,101 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target: Swift 6 mode, warnings are errors, and an async function runs where its
+/// caller runs, so that no job strays onto the global pool (docs/architecture.md, Executors).
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: path, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [String] = []) -> Target
+{
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+        resources: resources.map { .copy($0) }, swiftSettings: swiftSettings)
+}
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let package = Package(
+    name: "cairn",
+    products: [
+        .executable(name: "cairn", targets: ["cairn"]),
+        .executable(name: "cairn-bench", targets: ["cairn-bench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ],
+    targets: [
+        // C libraries, from Debian's packages.
+        system("CLibuv", pkgConfig: "libuv", apt: "libuv1-dev"),
+        system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
+        system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
+        system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
+        system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        system("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
+        .target(name: "CMessages", dependencies: ["CProtobufC"], path: "Sources/C/CMessages"),
+        .target(name: "CSupport", path: "Sources/C/CSupport"),
+
+        // The layers, lowest first; an import only ever points down (docs/architecture.md).
+        library("API", path: "Sources/API", ["CMessages", "CProtobufC"]),
+        library(
+            "Transport", path: "Sources/Transport",
+            ["API", "CLibuv", "CNghttp2", "CZlib", .product(name: "Logging", package: "swift-log")]),
+        library(
+            "Storage", path: "Sources/Storage",
+            [
+                "API", "CLMDB", "CSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        library(
+            "Consensus", path: "Sources/Consensus",
+            [
+                "API", .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
+        library(
+            "Services", path: "Sources/Services",
+            [
+                "API", "Transport", "Storage", "Consensus", "COpenSSL",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        library(
+            "Node", path: "Sources/Node",
+            [
+                "API", "Transport", "Storage", "Consensus", "Services", "CSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        // Programs.
+        .executableTarget(
+            name: "cairn", dependencies: ["Node"], path: "Sources/Tools/cairn",
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "cairn-bench",
+            dependencies: [
+                "API", "Transport", "Node",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Benchmarks/cairn-bench", swiftSettings: swiftSettings),
+
+        tests("API", ["API"]),
+        tests("Transport", ["Transport", "API"]),
+        tests("Consensus", ["Consensus", "API"], resources: ["Scenarios"]),
+        tests("Storage", ["Storage", "API"], resources: ["Fixtures"]),
+        tests("Services", ["Services", "API", "Storage", "Consensus", "Transport"]),
+        tests("Node", ["Node", "API"]),
+        tests("EndToEnd", ["Node", "API", "Transport"]),
+    ]
+)
