@@ -1,0 +1,45 @@
+import API
+import Testing
+
+@testable import Services
+
+@Suite("Membership")
+struct MembershipTests {
+    private let a = Member(id: MemberID(10), peerURLs: ["http://a:1"])
+    private let b = Member(id: MemberID(2), peerURLs: ["http://b:1"])
+
+    @Test("lists its members by id")
+    func sorted() {
+        let membership = Membership(cluster: ClusterID(1), members: [a, b])
+        #expect(membership.sorted.map(\.id.rawValue) == [2, 10])
+    }
+
+    @Test("takes the attributes of a member and ignores those of a stranger")
+    func attributes() {
+        var membership = Membership(cluster: ClusterID(1), members: [a])
+        let changed = membership.setAttributes(of: a.id, name: "m0", clientURLs: ["http://c:1"])
+        #expect(changed?.name == "m0")
+        #expect(membership.members[a.id] == changed)
+        #expect(membership.setAttributes(of: b.id, name: "x", clientURLs: []) == nil)
+        #expect(membership.members.count == 1)
+    }
+}
+
+@Suite("Alarms")
+struct AlarmTests {
+    @Test("are active once, listed by kind, and go by exact member and kind only")
+    func life() {
+        var alarms = AlarmSet()
+        let space = Alarm(member: MemberID(7), kind: .noSpace)
+        #expect(alarms.activate(space))
+        #expect(!alarms.activate(space))
+        #expect(alarms.list() == [space])
+        #expect(alarms.list(.corrupt).isEmpty)
+        #expect(alarms.contains(.noSpace) && !alarms.contains(.corrupt))
+        #expect(!alarms.deactivate(Alarm(member: MemberID(7), kind: .corrupt)))
+        #expect(!alarms.deactivate(Alarm(member: MemberID(8), kind: .noSpace)))
+        #expect(alarms.deactivate(space))
+        #expect(alarms.list().isEmpty)
+        #expect(space.text == "memberID:7 alarm:NOSPACE")
+    }
+}
