@@ -20,7 +20,8 @@ struct MembershipTests {
         let changed = membership.setAttributes(of: a.id, name: "m0", clientURLs: ["http://c:1"])
         #expect(changed?.name == "m0")
         #expect(membership.members[a.id] == changed)
-        #expect(membership.setAttributes(of: b.id, name: "x", clientURLs: []) == nil)
+        let stranger = membership.setAttributes(of: b.id, name: "x", clientURLs: [])
+        #expect(stranger == nil)
         #expect(membership.members.count == 1)
     }
 }
@@ -31,14 +32,17 @@ struct AlarmTests {
     func life() {
         var alarms = AlarmSet()
         let space = Alarm(member: MemberID(7), kind: .noSpace)
-        #expect(alarms.activate(space))
-        #expect(!alarms.activate(space))
+        let activations = [alarms.activate(space), alarms.activate(space)]
+        #expect(activations == [true, false])
         #expect(alarms.list() == [space])
         #expect(alarms.list(.corrupt).isEmpty)
         #expect(alarms.contains(.noSpace) && !alarms.contains(.corrupt))
-        #expect(!alarms.deactivate(Alarm(member: MemberID(7), kind: .corrupt)))
-        #expect(!alarms.deactivate(Alarm(member: MemberID(8), kind: .noSpace)))
-        #expect(alarms.deactivate(space))
+        let deactivations = [
+            alarms.deactivate(Alarm(member: MemberID(7), kind: .corrupt)),
+            alarms.deactivate(Alarm(member: MemberID(8), kind: .noSpace)),
+            alarms.deactivate(space),
+        ]
+        #expect(deactivations == [false, false, true])
         #expect(alarms.list().isEmpty)
         #expect(space.text == "memberID:7 alarm:NOSPACE")
     }
