@@ -1,2 +1,0 @@
-import Node
-print("cairn-bench: not yet")
