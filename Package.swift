@@ -95,7 +95,7 @@ let package = Package(
         tests("Consensus", ["Consensus", "API"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"], resources: ["Fixtures"]),
         tests("Services", ["Services", "API", "Storage", "Consensus", "Transport"]),
-        tests("Node", ["Node", "API"]),
+        tests("Node", ["Node", "API", "Services"], resources: ["Reference"]),
         tests("EndToEnd", ["Node", "API", "Transport"]),
     ]
 )

@@ -1,0 +1,54 @@
+// The value of -feature-gates: switches of etcd 3.7.1 by name (reference: flags.tsv). The gates
+// belong to functions that come with later versions, so none changes anything yet; names and
+// values are checked all the same.
+
+public struct FeatureGates: Hashable, Sendable {
+    /// What was given, without `AllAlpha` and `AllBeta`.
+    private var given: [String: Bool] = [:]
+    private var allAlpha = false
+    private var allBeta: Bool?
+
+    /// All of them, with what they are when not given.
+    public static let known: [(name: String, isAlpha: Bool, byDefault: Bool)] = [
+        ("CompactHashCheck", true, false),
+        ("FastLeaseKeepAlive", false, true),
+        ("InitialCorruptCheck", true, false),
+        ("LeaseCheckpoint", true, false),
+        ("LeaseCheckpointPersist", true, false),
+        ("PriorityRequest", true, false),
+        ("SetMemberLocalAddr", true, false),
+        ("StopGRPCServiceOnDefrag", true, false),
+        ("TxnModeWriteWithSharedBuffer", false, true),
+    ]
+
+    public init() {}
+
+    init(parsing text: String) throws(FlagValueError) {
+        for part in text.split(separator: ",") {
+            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(pair[0])
+            guard pair.count == 2 else {
+                throw FlagValueError("missing bool value for \(name)")
+            }
+            let value: Bool
+            do { value = try GoNotation.bool(String(pair[1])) } catch {
+                throw FlagValueError(
+                    "invalid value of \(name)=\(pair[1]), err: strconv.ParseBool: parsing "
+                        + "\(GoNotation.quoted(String(pair[1]))): invalid syntax")
+            }
+            switch name {
+            case "AllAlpha": allAlpha = value
+            case "AllBeta": allBeta = value
+            case _ where Self.known.contains { $0.name == name }: given[name] = value
+            default: throw FlagValueError("unrecognized feature gate: \(name)")
+            }
+        }
+    }
+
+    /// Whether a known gate is on; false for an unknown name.
+    public subscript(name: String) -> Bool {
+        guard let gate = Self.known.first(where: { $0.name == name }) else { return false }
+        if let value = given[name] { return value }
+        return gate.isAlpha ? allAlpha || gate.byDefault : allBeta ?? gate.byDefault
+    }
+}

@@ -1,0 +1,216 @@
+import Testing
+
+@testable import Node
+
+@Suite("A configuration is etcd's defaults, and what the operator changes")
+struct ConfigurationTests {
+    @Test("Nothing given: one member on localhost")
+    func defaults() throws {
+        let it = try configuration()
+        #expect(it.name == "default")
+        #expect(it.dataDirectory == "default.etcd")
+        #expect(it.walDirectory == "default.etcd/member/wal")
+        #expect(it.listeners.client.map(\.description) == ["http://localhost:2379"])
+        #expect(it.listeners.client[0].address == "localhost:2379")
+        #expect(it.listeners.clientHTTP.isEmpty && it.listeners.metrics.isEmpty)
+        #expect(it.raft.heartbeatNanoseconds == 100_000_000)
+        #expect(it.raft.electionTicks == 10)
+        #expect(it.storage.quotaBytes == 2_147_483_648)
+        #expect(it.storage.batchIntervalNanoseconds == 100_000_000)
+        #expect(it.storage.batchLimit == 10_000)
+        #expect(it.storage.syncsToDisk)
+        #expect(it.limits.maxReceiveBytes == 1_572_864 + 524_288)
+        #expect(it.limits.maxConcurrentStreams == .max)
+        #expect(it.limits.unaryWarningNanoseconds == 300_000_000)
+        #expect(it.keepalive.intervalNanoseconds == 7_200_000_000_000)
+        #expect(it.logging.outputs == [.standardError])
+        #expect(it.httpAccess.origins == nil && it.httpAccess.hosts == nil)
+    }
+
+    @Test("Zero stands for the default where etcd has it so, and a negative quota for none")
+    func zeroes() throws {
+        #expect(try configuration("-snapshot-count=0").raft.snapshotCount == 10_000)
+        #expect(
+            try configuration("-snapshot-catchup-entries=0").raft.snapshotCatchUpEntries == 5_000)
+        #expect(try configuration("-quota-backend-bytes=-1").storage.quotaBytes == nil)
+        #expect(
+            try configuration("-warning-unary-request-duration=0s").limits.unaryWarningNanoseconds
+                == 300_000_000)
+        #expect(try configuration("-max-wals=0").storage.maxWALs == 0)
+    }
+
+    @Test("A name alone gives the data directory and the cluster of one by that name")
+    func nameAlone() throws {
+        let it = try configuration("-name", "a")
+        #expect(it.dataDirectory == "a.etcd")
+        #expect(it.bootstrap.initialCluster == "a=http://localhost:2380")
+        #expect(try it.foundingMember().peerURLs == ["http://localhost:2380"])
+    }
+
+    @Test(
+        "Timing must leave room for an election",
+        arguments: [
+            (["-heartbeat-interval=0"], "--heartbeat-interval must be >0 (set to 0ms)"),
+            (["-election-timeout=0"], "--election-timeout must be >0 (set to 0ms)"),
+            (
+                ["-election-timeout=200"],
+                "--election-timeout[200ms] should be at least as 5 times as "
+                    + "--heartbeat-interval[100ms]"
+            ),
+            (
+                ["-election-timeout=60000"],
+                "--election-timeout[60000ms] is too long, and should be set less than 50000ms"
+            ),
+            (
+                ["-heartbeat-interval=18446744073709551615"],
+                "--election-timeout[1000ms] should be at least as 5 times as "
+                    + "--heartbeat-interval[18446744073709551615ms]"
+            ),
+        ])
+    func timing(_ arguments: [String], _ words: String) {
+        guard
+            case .refused(.invalid(let error), _) = CommandLineReader.read(
+                arguments, environment: [:])
+        else {
+            Issue.record("\(arguments) must be refused")
+            return
+        }
+        #expect(error == words)
+    }
+
+    @Test("Listeners bind to addresses, and what is listened on must be advertised")
+    func listeners() throws {
+        #expect(
+            outcome("-listen-client-urls=http://127.0.0.1:1")
+                == "invalid: --advertise-client-urls is required when --listen-client-urls is set "
+                + "explicitly")
+        #expect(
+            outcome("-listen-client-urls=http://example.com:1", "-advertise-client-urls=http://x:1")
+                == "invalid: expected IP in URL for binding (http://example.com:1)")
+        #expect(
+            outcome("-listen-metrics-urls=http://foo:3")
+                == "invalid: expected IP in URL for binding (http://foo:3)")
+        #expect(
+            outcome("-initial-advertise-peer-urls=http://:3")
+                == "invalid: --initial-advertise-peer-urls \"http://:3\" must be \"host:port\" "
+                + "(unexpected empty host (http://:3))")
+        #expect(
+            outcome("-listen-client-urls=https://[::1]:1", "-advertise-client-urls=https://x:1")
+                .hasPrefix("invalid: TLS key/cert (--cert-file, --key-file) must be provided"))
+        let both = try configuration(
+            "-listen-client-urls=unix:///run/c.sock,http://[::1]:79",
+            "-advertise-client-urls=http://[::1]:79")
+        #expect(both.listeners.client.map(\.address) == ["[::1]:79", "/run/c.sock"])
+    }
+
+    @Test(
+        "A URL is scheme, host and port, no more",
+        arguments: [
+            (
+                "http://127.0.0.1",
+                "URL address does not have the form \"host:port\": http://127.0.0.1"
+            ),
+            ("http://127.0.0.1:1/p", "URL must not contain a path: http://127.0.0.1:1/p"),
+            (
+                "ftp://127.0.0.1:1",
+                "URL scheme must be http, https, unix, or unixs: ftp://127.0.0.1:1"
+            ),
+            ("http://::1:5", "URL address does not have the form \"host:port\": http://::1:5"),
+            ("http://a:b", "parse \"http://a:b\": invalid port \":b\" after host"),
+            ("http://a:65536", "parse \"http://a:65536\": invalid port \":65536\" after host"),
+        ])
+    func urls(_ text: String, _ words: String) {
+        #expect(throws: FlagValueError(words)) { try ServerURL(parsing: text) }
+    }
+
+    @Test("Logging: unknown words are refused, files and streams are told apart")
+    func logging() throws {
+        #expect(outcome("-logger=capnslog") == "invalid: unknown logger option \"capnslog\"")
+        #expect(outcome("-log-level=bogus") == "invalid: unrecognized level: \"bogus\"")
+        #expect(
+            outcome("-log-format=xml")
+                == "invalid: unknown log format: xml, supported values json, console")
+        #expect(outcome("-log-outputs=default,stdout").hasPrefix("invalid: multi logoutput"))
+        #expect(outcome("-log-outputs=systemd/journal").contains("not served"))
+        let it = try configuration("-log-outputs=stderr,stdout,/var/log/x").logging
+        #expect(it.outputs == [.standardError, .standardOutput, .file("/var/log/x")])
+    }
+
+    @Test("Who may ask over HTTP: listed origins and hosts, or anyone")
+    func access() throws {
+        let it = try configuration("-cors=http://a:1,http://b:2", "-host-whitelist=x,y").httpAccess
+        #expect(it.origins == ["http://a:1", "http://b:2"])
+        #expect(it.hosts == ["x", "y"])
+        let open = try configuration("-cors=*", "-host-whitelist=x,*").httpAccess
+        #expect(open.origins == nil && open.hosts == nil)
+    }
+
+    @Test("Feature gates are checked by name and value")
+    func gates() throws {
+        #expect(outcome("-feature-gates=Bogus=true").hasSuffix("unrecognized feature gate: Bogus"))
+        #expect(
+            outcome("-feature-gates=LeaseCheckpoint").hasSuffix(
+                "missing bool value for LeaseCheckpoint"))
+        #expect(outcome("-feature-gates=LeaseCheckpoint=7").contains("invalid value of"))
+        let it = try configuration("-feature-gates=AllAlpha=true,PriorityRequest=false")
+            .featureGates
+        #expect(it["LeaseCheckpoint"] && !it["PriorityRequest"] && it["FastLeaseKeepAlive"])
+    }
+}
+
+@Suite("A member founds its cluster")
+struct FoundingMemberTests {
+    private func failure(_ arguments: String...) -> String {
+        guard case .run(let configuration, _) = CommandLineReader.read(arguments, environment: [:])
+        else { return "refused before" }
+        do throws(BootstrapError) {
+            _ = try configuration.foundingMember()
+            return "founds"
+        } catch { return error.description }
+    }
+
+    @Test("The flags of the recorded servers give their ids")
+    func recordedIDs() throws {
+        let member = try configuration(
+            "-name=m0", "-initial-cluster-token=fixture",
+            "-initial-advertise-peer-urls=http://127.0.0.1:25380",
+            "-initial-cluster=m0=http://127.0.0.1:25380"
+        ).foundingMember()
+        #expect(member.id.rawValue == 1_991_473_312_055_241_453)
+        #expect(member.clusterID.rawValue == 7_006_761_732_897_752_647)
+        let plain = try configuration().foundingMember()
+        #expect(plain.id.hex == "8e9e05c52164694d", "what every etcd on its defaults is called")
+        #expect(plain.clusterID.hex == "cdf818194e3a8c32")
+    }
+
+    @Test("Flags that do not fit together are told apart in etcd's words")
+    func mismatches() {
+        #expect(
+            failure("-name=a", "-initial-cluster=b=http://localhost:2380")
+                == "couldn't find local name \"a\" in the initial cluster configuration")
+        #expect(
+            failure("-initial-cluster=,")
+                == "couldn't find local name \"default\" in the initial cluster configuration")
+        #expect(
+            failure("-initial-cluster=a")
+                == "error setting up initial cluster: URL scheme must be http, https, unix, or unixs: "
+        )
+        #expect(
+            failure("-initial-cluster=default=http://localhost:2380,b=http://localhost:2380")
+                == "initial cluster b=http://localhost:2380,default=http://localhost:2380 has "
+                + "duplicate url")
+        #expect(
+            failure("-initial-cluster=default=http://127.0.0.1:9999")
+                == "--initial-cluster has default=http://127.0.0.1:9999 but missing from "
+                + "--initial-advertise-peer-urls=http://localhost:2380")
+        #expect(failure("-initial-cluster=default=http://127.0.0.1:2380") == "founds")
+    }
+
+    @Test("What a cluster of one cannot be is refused clearly")
+    func unserved() {
+        #expect(
+            failure("-initial-cluster=default=http://localhost:2380,b=http://localhost:2381")
+                .contains("one member only"))
+        #expect(failure("-initial-cluster-state=existing").contains("not served"))
+    }
+}
