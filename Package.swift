@@ -70,6 +70,7 @@ let package = Package(
             "Services", path: "Sources/Services",
             [
                 "API", "Transport", "Storage", "Consensus", "COpenSSL",
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         library(
