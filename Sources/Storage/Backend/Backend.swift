@@ -92,10 +92,10 @@ actor Backend {
 extension WriteTransaction {
     fileprivate func apply(_ change: TableChange) throws(BackendError) {
         let table = change.table
-        // A pointer into an array lives as long as its closure; typed throws pass through both.
-        try change.key.withUnsafeBytes { (key) throws(BackendError) in
+        // Through spans, for the closures of arrays do not pass typed errors on.
+        try change.key.span.withUnsafeBytes { (key) throws(BackendError) in
             guard let value = change.value else { return try delete(table, key) }
-            try value.withUnsafeBytes { (value) throws(BackendError) in
+            try value.span.withUnsafeBytes { (value) throws(BackendError) in
                 try put(table, key, value)
             }
         }

@@ -3,6 +3,8 @@
 // Format (reference: ondisk.md, Revision key): main revision, big endian, 8 bytes; `_`; sub
 // revision, big endian, 8 bytes; and `t` for deletions.
 
+import API
+
 /// One change of the key space: the `sub`th change, from 0, of the transaction that made `main`.
 public struct RecordKey: Hashable, Comparable, Sendable {
     public let main: Revision
