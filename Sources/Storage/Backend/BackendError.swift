@@ -54,8 +54,8 @@ public struct BackendError: Error, Hashable, Sendable, CustomStringConvertible {
     public var reason: String { String(cString: mdb_strerror(code)) }
 
     public var description: String {
-        let earlier = kind == .failedBefore ? "refused after an earlier failure of " : ""
-        return "\(earlier)store \(operation): \(reason) (\(code))"
+        let what = kind == .failedBefore ? "refused since it failed to" : "failed to"
+        return "store \(what) \(operation): \(reason) (\(code))"
     }
 }
 

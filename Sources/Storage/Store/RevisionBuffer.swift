@@ -25,50 +25,54 @@ struct RevisionBuffer: ~Copyable {
         static let tombstone: UInt32 = 1 << 31
     }
 
-    private var bytes: UnsafeMutableRawPointer
-    private var byteCapacity: Int
-    private(set) var byteCount = 0
+    private var messages = ByteBuffer()
     private var entries: UnsafeMutablePointer<Entry>
     private var entryCapacity: Int
     private(set) var count = 0
 
-    /// Allocates nothing worth mentioning until the first change.
     init() {
-        byteCapacity = 1024
         entryCapacity = 16
-        bytes = .allocate(byteCount: byteCapacity, alignment: 16)
         entries = .allocate(capacity: entryCapacity)
     }
 
-    deinit {
-        bytes.deallocate()
-        entries.deallocate()
-    }
+    deinit { entries.deallocate() }
 
     var isEmpty: Bool { count == 0 }
+
+    /// The size of all messages in bytes.
+    var byteCount: Int { messages.count }
 
     /// The oldest and the newest main revision; nil when empty.
     var mains: ClosedRange<Int64>? {
         count == 0 ? nil : entries[0].main...entries[count - 1].main
     }
 
-    /// Appends a change whose message takes `size` bytes, written by `write` to where it will lie.
+    /// Appends a change whose message `write` appends to the bytes it is given. What it appends
+    /// must not lie in this buffer, which may move.
     @inline(__always)
-    mutating func append(
-        _ key: RecordKey, size: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void
-    ) {
-        precondition(size <= Int(UInt32.max) && key.sub < Entry.tombstone)
-        reserve(size)
+    mutating func append(_ key: RecordKey, _ write: (inout ByteBuffer) -> Void) {
+        precondition(key.sub < Entry.tombstone)
+        if count == entryCapacity { growEntries() }
         if count > 0 {
             precondition(record(at: count - 1).key < key, "revisions are appended in order")
         }
-        write(UnsafeMutableRawBufferPointer(start: bytes + byteCount, count: size))
+        let offset = messages.count
+        write(&messages)
         (entries + count).initialize(
             to: Entry(
-                main: key.main.rawValue, offset: byteCount, length: UInt32(size),
+                main: key.main.rawValue, offset: offset,
+                length: UInt32(messages.count - offset),
                 subAndKind: key.sub | (key.isTombstone ? Entry.tombstone : 0)))
-        byteCount += size
         count += 1
+    }
+
+    @inline(__always)
+    private func encoded(_ entry: Entry) -> UnsafeRawBufferPointer {
+        // The pointer leaves the closure: sound, for the bytes move only when appended to.
+        messages.withUnsafeBytes { all in
+            UnsafeRawBufferPointer(
+                start: all.baseAddress.unsafelyUnwrapped + entry.offset, count: Int(entry.length))
+        }
     }
 
     func record(at index: Int) -> Record {
@@ -78,15 +82,18 @@ struct RevisionBuffer: ~Copyable {
             key: RecordKey(
                 main: Revision(entry.main), sub: entry.subAndKind & ~Entry.tombstone,
                 isTombstone: entry.subAndKind & Entry.tombstone != 0),
-            encoded: UnsafeRawBufferPointer(start: bytes + entry.offset, count: Int(entry.length)))
+            encoded: encoded(entry))
     }
 
     /// The message of change (`main`, `sub`), nil if it is not here. Valid as `Record.encoded`.
     func find(main: Revision, sub: UInt32) -> UnsafeRawBufferPointer? {
         let index = firstIndex(atOrAfter: main, sub)
         guard index < count else { return nil }
-        let found = record(at: index)
-        return found.key.main == main && found.key.sub == sub ? found.encoded : nil
+        let entry = entries[index]
+        guard entry.main == main.rawValue, entry.subAndKind & ~Entry.tombstone == sub else {
+            return nil
+        }
+        return encoded(entry)
     }
 
     /// Where (`main`, `sub`) is or would be.
@@ -106,20 +113,6 @@ struct RevisionBuffer: ~Copyable {
 
     /// No change is appended any more; from now on any thread may read.
     consuming func seal() -> SealedRevisions { SealedRevisions(self) }
-
-    @inline(__always)
-    private mutating func reserve(_ size: Int) {
-        if byteCount + size > byteCapacity { growBytes(for: size) }
-        if count == entryCapacity { growEntries() }
-    }
-
-    private mutating func growBytes(for size: Int) {
-        byteCapacity = max(byteCapacity * 2, byteCount + size)
-        let grown = UnsafeMutableRawPointer.allocate(byteCount: byteCapacity, alignment: 16)
-        grown.copyMemory(from: bytes, byteCount: byteCount)
-        bytes.deallocate()
-        bytes = grown
-    }
 
     private mutating func growEntries() {
         entryCapacity *= 2
