@@ -1,0 +1,139 @@
+// What a leader knows of one member's log (nextIndex and matchIndex of the Raft paper, figure 2),
+// and how fast it sends to it (etcd raft, tracker/progress.go).
+//
+// Probing: the leader does not know where the logs match. One message at a time.
+// Replicating: it does. Messages follow each other without waiting for answers, as many as the
+// window allows, and `next` runs ahead of what is acknowledged.
+
+import API
+import DequeModule
+
+struct Progress: Equatable, Sendable {
+    enum State: Equatable, Sendable { case probing, replicating }
+
+    /// How much may be under way to one member.
+    struct Window: Equatable, Sendable {
+        var messages: Int
+        var bytes: Int
+    }
+
+    private struct InFlight: Equatable, Sendable {
+        let last: LogIndex
+        let bytes: Int
+    }
+
+    let member: MemberID
+    private(set) var state = State.probing
+    /// Acknowledged as durable there through here.
+    private(set) var match: LogIndex
+    /// What is sent next.
+    private(set) var next: LogIndex
+    /// The highest commit index it was told.
+    private(set) var sentCommit = LogIndex.zero
+    /// No entries are sent before it answers.
+    private(set) var isPaused = false
+    /// It needs entries that are not in memory any more.
+    var isBehindLog = false
+    /// It was heard of since the quorum was checked last.
+    var isActive = false
+    /// The newest read round it confirmed the leader in.
+    var confirmedRound = ReadRound.none
+    private var inFlight: Deque<InFlight> = []
+    private var inFlightBytes = 0
+
+    init(_ member: MemberID, match: LogIndex, next: LogIndex) {
+        self.member = member
+        self.match = match
+        self.next = next
+    }
+
+    /// A message with `count` entries, `commit` and this payload was sent.
+    mutating func sent(count: Int, bytes: Int, commit: LogIndex, window: Window) {
+        sentCommit = commit
+        switch state {
+        case .probing:
+            if count > 0 { isPaused = true }
+        case .replicating:
+            guard count > 0 else { return }
+            next = next + count
+            inFlight.append(InFlight(last: next.previous, bytes: bytes))
+            inFlightBytes += bytes
+            isPaused = isFull(window)
+        }
+    }
+
+    /// Whether a message without entries is worth its while only to say `commit`. It is not when
+    /// that cannot be news to the member.
+    func canLearn(commit: LogIndex) -> Bool {
+        commit > sentCommit && sentCommit < next.previous
+    }
+
+    /// - Returns: false if the answer is old.
+    mutating func accepted(through index: LogIndex) -> Bool {
+        guard index > match || (index == match && state == .probing) else { return false }
+        match = max(match, index)
+        next = max(next, index.next)
+        isPaused = false
+        isBehindLog = false
+        switch state {
+        case .probing:
+            startReplicating()
+        case .replicating:
+            while let first = inFlight.first, first.last <= index {
+                inFlightBytes -= first.bytes
+                inFlight.removeFirst()
+            }
+        }
+        return true
+    }
+
+    /// It has no match at `previous` and may have one at `hint`: back up (end of section 5.3).
+    /// - Returns: false if the answer is old.
+    mutating func rejected(previous: LogIndex, hint: LogIndex) -> Bool {
+        switch state {
+        case .replicating:
+            guard previous > match else { return false }
+            startProbing()
+        case .probing:
+            guard next.previous == previous else { return false }
+            next = max(min(previous, hint.next), match.next)
+            sentCommit = min(sentCommit, next.previous)
+            isPaused = false
+        }
+        return true
+    }
+
+    /// A sign of life: what was sent to a probed member, or fills the window, may be lost; the
+    /// next message may go.
+    mutating func unpause() { isPaused = false }
+
+    /// Messages to it were lost, or it refused one: find the match again.
+    mutating func startProbing() {
+        state = .probing
+        next = match.next
+        sentCommit = min(sentCommit, next.previous)
+        clearWindow()
+    }
+
+    mutating func startReplicating() {
+        state = .replicating
+        next = match.next
+        clearWindow()
+    }
+
+    func isFull(_ window: Window) -> Bool {
+        inFlight.count >= window.messages || inFlightBytes >= window.bytes
+    }
+
+    private mutating func clearWindow() {
+        isPaused = false
+        inFlight.removeAll(keepingCapacity: true)
+        inFlightBytes = 0
+    }
+
+    func checkInvariants() {
+        precondition(match < next, "\(member.hex): match \(match) is not below next \(next)")
+        precondition(
+            state == .replicating || inFlight.isEmpty, "\(member.hex): probed with a window")
+    }
+}

@@ -1,0 +1,195 @@
+// A leader's side of replication: Raft paper, section 5.3, and the commit rule of 5.4.2.
+
+import API
+
+// MARK: - Proposals
+
+extension RaftCore {
+    mutating func propose(_ proposed: [ProposedEntry]) -> ProposalOutcome {
+        switch role {
+        case .leader: return append(proposed)
+        case .candidate, .preCandidate: return .refused(.noLeader)
+        case .follower:
+            guard leader != .none else { return .refused(.noLeader) }
+            actions.send.append(
+                Message(from: id, to: leader, term: .zero, body: .proposal(proposed)))
+            return .forwarded(to: leader)
+        }
+    }
+
+    private mutating func append(_ proposed: [ProposedEntry]) -> ProposalOutcome {
+        // A leader that was removed may still lead for a moment, but takes nothing on.
+        guard position(of: id) != nil, !hasStorageFailed else { return .refused(.noLeader) }
+        let changes = proposed.count { $0.kind != .normal }
+        if changes > 0 {
+            // One change at a time: two at once could elect two leaders (thesis, section 4.1).
+            guard changes == 1, pendingChange <= applied else {
+                return .refused(.configurationChangePending)
+            }
+        }
+        let first = LogPosition(index: log.last.next, term: term)
+        for entry in proposed {
+            if entry.kind != .normal { pendingChange = log.last.next }
+            log.append(
+                Entry(term: term, index: log.last.next, kind: entry.kind, data: entry.data))
+        }
+        broadcastAppend()
+        return .appended(at: first)
+    }
+}
+
+// MARK: - Sending
+
+extension RaftCore {
+    mutating func broadcastAppend() {
+        for place in progress.indices where progress[place].member != id {
+            sendAppend(place)
+        }
+    }
+
+    mutating func broadcastHeartbeat() {
+        for peer in progress where peer.member != id {
+            // Not past what it has: its log may still differ there.
+            send(
+                .heartbeat(commit: min(peer.match, committed), round: reads.newest),
+                to: peer.member)
+        }
+    }
+
+    /// Sends what comes next, or an empty message that tells the commit index or probes.
+    /// - Parameter evenIfEmpty: otherwise nothing is sent when there are no entries to send.
+    /// - Returns: whether a message was sent.
+    @discardableResult
+    private mutating func sendAppend(_ place: Int, evenIfEmpty: Bool = true) -> Bool {
+        guard !progress[place].isPaused else { return false }
+        let before = progress[place].next.previous
+        guard let termBefore = log.term(at: before) else {
+            reportBehindLog(place)
+            return false
+        }
+        var entries: [Entry] = []
+        if progress[place].state == .probing || !progress[place].isFull(options.window) {
+            entries = log.slice(
+                after: before, through: log.last, maxBytes: options.maxMessageBytes)
+        }
+        if entries.isEmpty, !evenIfEmpty { return false }
+        send(
+            .append(
+                Message.Append(
+                    previous: LogPosition(index: before, term: termBefore), entries: entries,
+                    commit: committed)),
+            to: progress[place].member)
+        progress[place].sent(
+            count: entries.count, bytes: entries.reduce(0) { $0 + $1.cost }, commit: committed,
+            window: options.window)
+        return true
+    }
+
+    /// The log cannot serve it (RaftLog). Heartbeats go on; said once.
+    private mutating func reportBehindLog(_ place: Int) {
+        guard !progress[place].isBehindLog else { return }
+        progress[place].isBehindLog = true
+        actions.changes.append(.memberBehindLog(progress[place].member))
+    }
+}
+
+// MARK: - Answers
+
+extension RaftCore {
+    mutating func receive(_ response: Message.AppendResponse, from member: MemberID) {
+        guard let place = position(of: member) else { return }
+        progress[place].isActive = true
+        switch response {
+        case .rejected(let previous, let hint):
+            // Its hint names the term it has there; we may know that term ends even earlier.
+            let match = hint.term == .zero ? hint.index : log.possibleMatch(hint).index
+            if progress[place].rejected(previous: previous, hint: match) { sendAppend(place) }
+        case .accepted(let through):
+            guard through <= log.last else {
+                return ignore(.appendResponse(response), from: member, .acknowledgesPastEnd)
+            }
+            acknowledge(through: through, by: member)
+        }
+    }
+
+    /// `member`, this one included, has the log on disk through `index`.
+    mutating func acknowledge(through index: LogIndex, by member: MemberID) {
+        guard let place = position(of: member), progress[place].accepted(through: index) else {
+            return
+        }
+        if commitWhatQuorumHas() {
+            releaseWaitingReads()
+            broadcastAppend()
+        } else if member != id, progress[place].canLearn(commit: committed) {
+            sendAppend(place)
+        }
+        // An answer makes room in the window.
+        while member != id, sendAppend(place, evenIfEmpty: false) {}
+    }
+
+    /// Only an entry of the leader's own term is committed by counting; those before it follow
+    /// (section 5.4.2, figure 8).
+    mutating func commitWhatQuorumHas() -> Bool {
+        let index = LogIndex(
+            membership.quorum.highestReached { member in
+                position(of: member).map { progress[$0].match.rawValue } ?? 0
+            })
+        guard index > committed, log.term(at: index) == term else { return false }
+        committed = index
+        return true
+    }
+
+    mutating func receiveHeartbeatResponse(_ round: ReadRound, from member: MemberID) {
+        guard let place = position(of: member) else { return }
+        progress[place].isActive = true
+        progress[place].unpause()
+        if progress[place].match < log.last || progress[place].state == .probing {
+            sendAppend(place)
+        }
+        guard round <= reads.newest else { return }
+        progress[place].confirmedRound = max(progress[place].confirmedRound, round)
+        answerConfirmedReads()
+    }
+
+    mutating func unreachable(_ member: MemberID) {
+        guard role == .leader, let place = position(of: member) else { return }
+        if progress[place].state == .replicating { progress[place].startProbing() }
+    }
+}
+
+// MARK: - Members
+
+extension RaftCore {
+    /// A linear search: a cluster has a handful of members.
+    func position(of member: MemberID) -> Int? {
+        progress.firstIndex { $0.member == member }
+    }
+
+    mutating func resetProgress() {
+        progress = membership.members.map { freshProgress($0) }
+    }
+
+    private func freshProgress(_ member: MemberID) -> Progress {
+        // Our own match is what our disk has said (thesis, section 10.2.1).
+        var fresh = Progress(
+            member, match: member == id ? log.stored : .zero, next: log.last.next)
+        if member == id { fresh.startReplicating() }
+        return fresh
+    }
+
+    mutating func change(_ changes: [MembershipChange]) {
+        for change in changes { membership.apply(change) }
+        progress = membership.members.map { member in
+            if let place = position(of: member) { return progress[place] }
+            var fresh = freshProgress(member)
+            // Or the leader would step down before it could be heard of.
+            fresh.isActive = true
+            return fresh
+        }
+        guard role == .leader else { return }
+        // A smaller quorum may have what the larger had not.
+        if commitWhatQuorumHas() { releaseWaitingReads() }
+        broadcastAppend()
+        answerConfirmedReads()
+    }
+}

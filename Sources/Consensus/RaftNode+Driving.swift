@@ -1,0 +1,91 @@
+// Events into the core, and the work that follows out of it.
+
+import API
+
+extension RaftNode {
+    func handle(_ event: RaftCore.Event) {
+        guard !isHandling else { return events.append(event) }
+        hasAppliedInTurn = false
+        alone { perform(core.step(event)) }
+    }
+
+    /// Does one thing, then what came up meanwhile, in order.
+    func alone(_ body: () -> Void) {
+        isHandling = true
+        body()
+        while !isStopped, let event = events.popFirst() { perform(core.step(event)) }
+        isHandling = false
+    }
+
+    /// Applying comes last: the state machine may call back.
+    func perform(_ actions: Actions) {
+        for change in actions.changes { log(change) }
+        if let outcome = actions.proposal { settle(outcome) }
+        if let index = actions.truncatedAfter { ledger.drop(after: index, .overwritten) }
+        if let write = actions.write, let now = gate.offer(write) { persist(now) }
+        if !actions.send.isEmpty { peers.send(actions.send) }
+        noticeLeader()
+        if !actions.reads.isEmpty {
+            for read in actions.reads { reads.confirmed(read) }
+            releaseReads()
+            askForReads()
+        }
+        if !actions.apply.isEmpty { apply(actions.apply) }
+    }
+
+    /// The first batch at once, each further one in a turn of its own, so that a long replay
+    /// leaves room for others.
+    func apply(_ entries: [Entry]) {
+        guard !hasAppliedInTurn else {
+            postponed = entries
+            executor.post { [self] in assumeIsolated { $0.applyPostponed() } }
+            return
+        }
+        hasAppliedInTurn = true
+        var batch: [CommittedEntry] = []
+        batch.reserveCapacity(entries.count)
+        for entry in entries {
+            batch.append(CommittedEntry(entry: entry, proposal: ledger.claim(entry)))
+        }
+        let through = machine.apply(batch)
+        guard through > core.applied, !isStopped else { return }
+        perform(core.step(.applied(through)))
+        releaseReads()
+        campaignIfCaughtUp()
+    }
+
+    func applyPostponed() {
+        guard !isStopped else { return }
+        let entries = postponed
+        postponed = []
+        hasAppliedInTurn = false
+        alone { apply(entries) }
+    }
+
+    /// Nobody else can win: waiting for an election timeout would only delay the start (etcd
+    /// shortens it too, --initial-election-tick-advance).
+    func campaignIfCaughtUp() {
+        guard campaignsWhenCaughtUp, core.applied == core.committed else { return }
+        campaignsWhenCaughtUp = false
+        handle(.campaign)
+    }
+
+    func noticeLeader() {
+        let leader = core.leader
+        guard leader != knownLeader else { return }
+        logLeader(from: knownLeader, to: leader)
+        knownLeader = leader
+        observer?.leaderChanged(to: leader, term: core.term)
+        guard leader != .none else { return }
+        if hadLeader {
+            for waiter in reads.abandonRound() { waiter.readFailed(.leaderChanged) }
+        } else if let context = reads.askAgain(tick: ticks, patience: 0) {
+            handle(.read(context))
+        }
+        hadLeader = true
+        if !gathered.isEmpty, !isFlushComing {
+            isFlushComing = true
+            executor.atTurnEnd(.gather) { [self] in flushProposals() }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// Proposals: gathered during a turn, one step for all of them.
+
+import API
+
+/// Proposals that are with the core; it answers them in order.
+struct Submission {
+    let entries: [ProposedEntry]
+    let proposals: [(any Proposal)?]
+}
+
+extension RaftNode {
+    /// Proposes an entry, together with all others of this turn. While there is no leader it
+    /// waits for one, as long as a request may take.
+    ///
+    /// - Parameter proposal: told what becomes of it, or handed back with the entry at apply.
+    /// - Throws: if it is refused at once; `proposal` hears nothing then.
+    public func propose(
+        _ data: [UInt8], kind: Entry.Kind = .normal, proposal: (any Proposal)?,
+        priority: ProposalPriority = .normal
+    ) throws(ProposalRefusal) {
+        try admit(cost: data.count + Entry.overhead, priority)
+        if gathered.isEmpty { gatheredSince = ticks }
+        gathered.append(ProposedEntry(kind: kind, data: data))
+        gatheredFor.append(proposal)
+        gatheredBytes += data.count + Entry.overhead
+        guard !isFlushComing else { return }
+        isFlushComing = true
+        executor.atTurnEnd(.gather) { [self] in flushProposals() }
+    }
+
+    func admit(cost: Int, _ priority: ProposalPriority) throws(ProposalRefusal) {
+        if isStopped { throw .stopped }
+        if let storageFailure { throw .storageFailed(storageFailure) }
+        let lag = priority == .high ? options.maxPriorityApplyLag : options.maxApplyLag
+        guard core.committed.distance(from: core.applied) <= lag,
+            ledger.bytes + gatheredBytes + cost <= options.maxProposalBytes
+        else { throw .tooManyRequests }
+    }
+
+    func flushProposals() {
+        isFlushComing = false
+        guard !gathered.isEmpty, core.leader != .none, !isStopped else { return }
+        let entries = gathered
+        let proposals = gatheredFor
+        gathered = []
+        gatheredFor = []
+        gatheredBytes = 0
+        gathered.reserveCapacity(entries.count)
+        gatheredFor.reserveCapacity(entries.count)
+        guard entries.contains(where: { $0.kind != .normal }) else {
+            return submit(entries, proposals)
+        }
+        // A configuration change goes alone: it may be refused while others are not.
+        for (entry, proposal) in zip(entries, proposals) { submit([entry], [proposal]) }
+    }
+
+    func submit(_ entries: [ProposedEntry], _ proposals: [(any Proposal)?]) {
+        submitted.append(Submission(entries: entries, proposals: proposals))
+        handle(.propose(entries))
+    }
+
+    func settle(_ outcome: ProposalOutcome) {
+        guard let submission = submitted.popFirst() else { return }
+        switch outcome {
+        case .appended(let first):
+            var position = first
+            for (entry, proposal) in zip(submission.entries, submission.proposals) {
+                ledger.append(
+                    proposal, at: position, cost: entry.data.count + Entry.overhead)
+                position.index = position.index.next
+            }
+        case .forwarded:
+            for proposal in submission.proposals { proposal?.forwarded() }
+        case .refused(let refusal):
+            for proposal in submission.proposals { proposal?.dropped(.refused(refusal)) }
+        }
+    }
+
+    func dropGathered(_ refusal: ProposalRefusal) {
+        let proposals = gatheredFor
+        gathered = []
+        gatheredFor = []
+        gatheredBytes = 0
+        for proposal in proposals { proposal?.dropped(.refused(refusal)) }
+    }
+}

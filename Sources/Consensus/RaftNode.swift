@@ -1,0 +1,181 @@
+// The actor that drives a RaftCore: it ticks, keeps the disk busy, carries messages, applies, and
+// lets proposals and reads of one turn share one step.
+//
+// Everything happens on the executor it is given. Whoever shares that executor enters with
+// `assumeIsolated`, at the cost of a function call. The state machine may call back while it
+// applies: an event that comes while one is handled waits its turn.
+
+import API
+import DequeModule
+import Logging
+
+public actor RaftNode {
+    public nonisolated let executor: any ActorExecutor
+    public nonisolated let unownedExecutor: UnownedSerialExecutor
+
+    var core: RaftCore
+    let options: RaftNodeOptions
+    let store: any EntryStore
+    let peers: any PeerSender
+    let machine: any StateMachine
+    let random: any RandomSource
+    let logger: Logger
+    weak var observer: (any RaftObserver)?
+
+    // Events that came while one was handled.
+    var events: Deque<RaftCore.Event> = []
+    var isHandling = false
+
+    // Proposals: of this turn, or while there is no leader; in the log; with the core.
+    var gathered: [ProposedEntry] = []
+    var gatheredFor: [(any Proposal)?] = []
+    var gatheredBytes = 0
+    var gatheredSince = 0
+    var isFlushComing = false
+    var submitted: Deque<Submission> = []
+    var ledger = ProposalLedger()
+
+    var gate: WriteGate
+    var reads: ReadBarriers
+
+    // Applying.
+    var postponed: [Entry] = []
+    var hasAppliedInTurn = false
+    var campaignsWhenCaughtUp = false
+
+    var ticks = 0
+    var timer: (any TimerHandle)?
+    var knownLeader = MemberID.none
+    var hadLeader = false
+    var storageFailure: EntryStoreFailure?
+    var isStopped = false
+
+    /// - Throws: if what was restored contradicts itself.
+    public init(
+        id: MemberID, options: RaftNodeOptions = RaftNodeOptions(),
+        restoring state: RestoredState, on executor: any ActorExecutor, store: any EntryStore,
+        peers: any PeerSender, machine: any StateMachine, random: any RandomSource, logger: Logger
+    ) throws(RestoreError) {
+        core = try RaftCore(id: id, options: options.raft, restoring: state)
+        self.options = options
+        self.executor = executor
+        unownedExecutor = executor.asUnownedSerialExecutor()
+        self.store = store
+        self.peers = peers
+        self.machine = machine
+        self.random = random
+        self.logger = logger
+        gate = WriteGate(limit: options.maxWrites)
+        reads = ReadBarriers(firstContext: random.next())
+    }
+
+    /// Replays what is committed, begins to tick and, as the only voter, campaigns at once.
+    public func start() {
+        logStart()
+        campaignsWhenCaughtUp = core.isOnlyVoter
+        hasAppliedInTurn = false
+        alone {
+            perform(core.start())
+            campaignIfCaughtUp()
+        }
+        scheduleTick()
+    }
+
+    /// Stops ticking, writing and answering. What waits is told so.
+    public func stop() {
+        guard !isStopped else { return }
+        isStopped = true
+        timer?.cancel()
+        timer = nil
+        dropGathered(.stopped)
+        while submitted.first != nil { settle(.refused(.stopped)) }
+        ledger.drop(after: .zero, .stopped)
+        for waiter in reads.expire(before: .max) { waiter.readFailed(.stopped) }
+    }
+
+    public func observe(_ observer: (any RaftObserver)?) { self.observer = observer }
+
+    public var status: RaftStatus {
+        RaftStatus(
+            id: core.id, role: core.role, term: core.term, leader: core.leader, last: core.last,
+            stored: core.stored, committed: core.committed, applied: core.applied,
+            confState: core.confState, storageFailure: storageFailure)
+    }
+}
+
+// MARK: - The world's answers
+
+extension RaftNode {
+    /// Messages of other members, in the order they came.
+    public func receive(_ messages: [Message]) {
+        guard !isStopped else { return }
+        for message in messages { handle(.received(message)) }
+    }
+
+    /// A message to `member` was lost for sure.
+    public func unreachable(_ member: MemberID) {
+        guard !isStopped else { return }
+        handle(.unreachable(member))
+    }
+
+    /// The state machine has finished what `apply` left open, through here.
+    public func applied(through index: LogIndex) {
+        guard !isStopped else { return }
+        handle(.applied(index))
+    }
+
+    /// An entry that is being applied changes who takes part.
+    /// - Returns: the membership that results, to be kept with the applied state.
+    @discardableResult
+    public func membershipChanged(_ changes: [MembershipChange]) -> ConfState {
+        // At once, though an event is being handled: applying is the last part of that, and what
+        // follows here cannot apply more.
+        perform(core.step(.membershipChanged(changes)))
+        return core.confState
+    }
+
+    private func scheduleTick() {
+        guard !isStopped else { return }
+        timer = executor.schedule(afterNanoseconds: options.tickNanoseconds) { [self] in tick() }
+    }
+
+    private func tick() {
+        guard !isStopped else { return }
+        scheduleTick()
+        ticks += 1
+        handle(.tick(dice: random.next()))
+        tickReads()
+        if !gathered.isEmpty, ticks - gatheredSince > options.requestTicks {
+            dropGathered(.noLeader)
+        }
+    }
+
+    func persist(_ write: LogWrite) {
+        let executor = executor
+        store.persist(write) { [self] result in
+            executor.post { self.assumeIsolated { $0.persisted(write.number, result) } }
+        }
+    }
+
+    private func persisted(_ number: WriteNumber, _ result: Result<Void, EntryStoreFailure>) {
+        guard !isStopped, storageFailure == nil else { return }
+        switch result {
+        case .success:
+            if let next = gate.completed() { persist(next) }
+            handle(.stored(number))
+        case .failure(let failure):
+            fail(failure)
+        }
+    }
+
+    /// Nothing more is accepted or acknowledged until the process starts again.
+    private func fail(_ failure: EntryStoreFailure) {
+        storageFailure = failure
+        logger.critical(
+            "failed to save Raft hard state and entries", metadata: ["error": "\(failure)"])
+        handle(.storageFailed)
+        dropGathered(.storageFailed(failure))
+        ledger.drop(after: core.stored, .storageFailed(failure))
+        observer?.storageFailed(failure)
+    }
+}

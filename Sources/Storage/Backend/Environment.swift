@@ -1,0 +1,130 @@
+// The store's file: one LMDB environment with one table per bucket of etcd's.
+//
+// Map size. LMDB maps the file read-only, at a size fixed when it is opened; the map costs address
+// space, not memory or disk. It must exceed all the file can grow to, which is more than the
+// quota: the quota counts bytes in use, and pages that are freed but still seen by a reader come on
+// top. So four times the quota and at least 64 GiB; 1 TiB when the quota is off. Where a limit on
+// address space forbids it (`ulimit -v`, a sanitizer), half is tried, and half again.
+//
+// Durability. No MDB_NOSYNC, no MDB_WRITEMAP: a commit writes the pages, syncs, and only then
+// writes the meta page through a synchronous descriptor. A full disk is an error of `write`, never
+// a signal, and a crash leaves the last commit or the one before it.
+//
+// Readers. MDB_NOTLS ties a reader to its transaction object instead of the thread, so a reader
+// may live beside a writer on one thread and be renewed for as long as the store is open.
+
+import CLMDB
+import Glibc
+
+/// How much of the disk the store takes, in bytes.
+public struct BackendSize: Hashable, Sendable {
+    /// All pages of the file, free ones included.
+    public let total: Int64
+    /// Without the free pages.
+    public let inUse: Int64
+}
+
+/// An open store file.
+///
+/// `@unchecked Sendable` is sound: the handle and the table handles never change after `open`, and
+/// LMDB lets any thread begin transactions on one environment. A transaction object stays with
+/// the actor that began it and keeps the environment open.
+final class Environment: @unchecked Sendable {
+    let handle: OpaquePointer
+    private let tables: [MDB_dbi]
+    private let pageSize: Int64
+
+    /// Opens or creates the file at `path`, whose directory exists, with all tables in it.
+    ///
+    /// Must be the only one to open it in this process (LMDB, Caveats); between processes the lock
+    /// on the data directory sees to it. Blocks on the disk.
+    convenience init(path: String, quotaBytes: Int64) throws(BackendError) {
+        let wanted: Int = quotaBytes < 0 ? 1 << 40 : max(1 << 36, Int(quotaBytes) * 4)
+        try self.init(path: path, mapBytes: wanted)
+    }
+
+    /// As above with the size of the map given: a test can fill a small one.
+    init(path: String, mapBytes: Int) throws(BackendError) {
+        let isNew = access(path, F_OK) != 0
+        handle = try Self.open(path, mapBytes: mapBytes)
+        do throws(BackendError) {
+            var statistics = MDB_stat()
+            try check(mdb_env_stat(handle, &statistics), "open \(path)")
+            pageSize = Int64(statistics.ms_psize)
+            // Slots of readers that died with an earlier process would pin their pages forever.
+            try check(mdb_reader_check(handle, nil), "clear stale readers of \(path)")
+            tables = try Self.openTables(handle)
+            if isNew { try Self.syncDirectory(of: path) }
+        } catch {
+            mdb_env_close(handle)
+            throw error
+        }
+    }
+
+    deinit { mdb_env_close(handle) }
+
+    func handle(of table: Table) -> MDB_dbi { tables[table.rawValue] }
+
+    /// Size as of the last commit. Reads the list of free pages: a record per few hundred of them.
+    func size() throws(BackendError) -> BackendSize {
+        var info = MDB_envinfo()
+        try check(mdb_env_info(handle, &info), "measure")
+        let total = (Int64(info.me_last_pgno) + 1) * pageSize
+        let reader = try ReadTransaction(self)
+        return BackendSize(total: total, inUse: total - Int64(try reader.freePages()) * pageSize)
+    }
+
+    private static let smallestMap = 1 << 28
+
+    private static func open(_ path: String, mapBytes: Int) throws(BackendError) -> OpaquePointer {
+        var bytes = mapBytes
+        while true {
+            var created: OpaquePointer?
+            try check(mdb_env_create(&created), "create environment")
+            guard let environment = created else {
+                throw BackendError("create environment", code: ENOMEM)
+            }
+            var code = mdb_env_set_maxdbs(environment, MDB_dbi(Table.allCases.count))
+            if code == MDB_SUCCESS { code = mdb_env_set_mapsize(environment, bytes) }
+            if code == MDB_SUCCESS {
+                code = mdb_env_open(environment, path, UInt32(MDB_NOSUBDIR | MDB_NOTLS), 0o600)
+            }
+            if code == MDB_SUCCESS { return environment }
+            mdb_env_close(environment)
+            guard code == ENOMEM, bytes / 2 >= smallestMap else {
+                throw BackendError("open \(path)", code: code)
+            }
+            bytes /= 2
+        }
+    }
+
+    private static func openTables(_ environment: OpaquePointer) throws(BackendError) -> [MDB_dbi] {
+        var begun: OpaquePointer?
+        try check(mdb_txn_begin(environment, nil, 0, &begun), "begin")
+        do throws(BackendError) {
+            var opened: [MDB_dbi] = []
+            for table in Table.allCases {
+                var table_ = MDB_dbi()
+                let code = mdb_dbi_open(begun, table.name, UInt32(MDB_CREATE), &table_)
+                try check(code, "open table \(table.name)")
+                opened.append(table_)
+            }
+            let code = mdb_txn_commit(begun)
+            begun = nil
+            try check(code, "create tables")
+            return opened
+        } catch {
+            mdb_txn_abort(begun)
+            throw error
+        }
+    }
+
+    /// A new file survives loss of power only once its name does.
+    private static func syncDirectory(of path: String) throws(BackendError) {
+        let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw BackendError("open \(directory)", code: errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw BackendError("sync \(directory)", code: errno) }
+    }
+}

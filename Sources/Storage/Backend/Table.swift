@@ -1,0 +1,43 @@
+// The tables of the store's file: etcd's buckets, by etcd's names.
+
+/// A table (reference: ondisk.md, Buckets). Keys and values are etcd's, byte for byte.
+public enum Table: Int, CaseIterable, Sendable {
+    case key, meta, lease, alarm, cluster, members, membersRemoved, auth, authUsers, authRoles
+
+    /// The name of the table in the file.
+    public var name: String {
+        switch self {
+        case .key: "key"
+        case .meta: "meta"
+        case .lease: "lease"
+        case .alarm: "alarm"
+        case .cluster: "cluster"
+        case .members: "members"
+        case .membersRemoved: "members_removed"
+        case .auth: "auth"
+        case .authUsers: "authUsers"
+        case .authRoles: "authRoles"
+        }
+    }
+
+    /// The longest key, in bytes: LMDB's compiled-in limit. Only names of users and roles can
+    /// come near it; whoever takes them from a client must refuse longer ones.
+    public static let maximumKeyLength = 511
+}
+
+/// A write to a table other than the appended revisions. No value deletes the key.
+struct TableChange: Sendable {
+    let table: Table
+    let key: [UInt8]
+    let value: [UInt8]?
+}
+
+/// Keys of table `meta` (reference: ondisk.md, meta bucket).
+public enum MetaKey {
+    public static let consistentIndex = Array("consistent_index".utf8)
+    public static let term = Array("term".utf8)
+    public static let confState = Array("confState".utf8)
+    public static let scheduledCompaction = Array("scheduledCompactRev".utf8)
+    public static let finishedCompaction = Array("finishedCompactRev".utf8)
+    public static let storageVersion = Array("storageVersion".utf8)
+}

@@ -1,0 +1,65 @@
+// Writing the store's file: all of it, or nothing.
+
+import CLMDB
+
+/// The one write in progress. Leaving scope without `commit`, by a throw too, undoes it.
+///
+/// Begun and ended on one thread, for LMDB's writer lock belongs to it.
+struct WriteTransaction: ~Copyable {
+    private let environment: Environment
+    private var handle: OpaquePointer?
+
+    init(_ environment: Environment) throws(BackendError) {
+        var begun: OpaquePointer?
+        try check(mdb_txn_begin(environment.handle, nil, 0, &begun), "begin writing")
+        handle = begun
+        self.environment = environment
+    }
+
+    deinit { if let handle { mdb_txn_abort(handle) } }
+
+    /// Returns once all that was written is durable.
+    consuming func commit() throws(BackendError) {
+        let committing = handle
+        handle = nil  // LMDB frees it, whatever comes out
+        try check(mdb_txn_commit(committing), "commit")
+    }
+
+    func put(
+        _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+    ) throws(BackendError) {
+        var key = MDB_val(key)
+        var value = MDB_val(value)
+        let code = mdb_put(handle, environment.handle(of: table), &key, &value, 0)
+        try check(code, "write table \(table.name)")
+    }
+
+    /// Deletes `key`; does nothing if it is not there.
+    func delete(_ table: Table, _ key: UnsafeRawBufferPointer) throws(BackendError) {
+        var key = MDB_val(key)
+        let code = mdb_del(handle, environment.handle(of: table), &key, nil)
+        guard code != MDB_NOTFOUND else { return }
+        try check(code, "delete from table \(table.name)")
+    }
+
+    /// Writes the records of `buffer` behind all others of table `key`.
+    ///
+    /// They are younger than what is there, so LMDB need not search their place and fills each page
+    /// to its end (MDB_APPEND). It refuses a record that is not: the file is not what we took it
+    /// for.
+    func append(_ buffer: borrowing RevisionBuffer) throws(BackendError) {
+        let operation = "append revisions"
+        var cursor: OpaquePointer?
+        try check(mdb_cursor_open(handle, environment.handle(of: .key), &cursor), operation)
+        defer { mdb_cursor_close(cursor) }
+        for index in 0..<buffer.count {
+            let record = buffer.record(at: index)
+            let code = RecordKey.Encoded(record.key).withBytes { bytes in
+                var key = MDB_val(bytes)
+                var value = MDB_val(record.encoded)
+                return mdb_cursor_put(cursor, &key, &value, UInt32(MDB_APPEND))
+            }
+            try check(code, operation)
+        }
+    }
+}

@@ -1,0 +1,133 @@
+// Recent revisions, in memory until their commit is on disk.
+//
+// A commit takes milliseconds, an apply a microsecond. So applies append to this buffer; when a
+// commit starts, the buffer is sealed and handed to the backend's thread, which writes it out
+// while the store goes on reading it, and a new one takes its place. Records lie as LMDB will keep
+// them: a sorted list of revisions over one run of encoded KeyValue messages.
+
+import API
+
+/// Encoded changes in the order they were made. Grows by doubling; a change costs no allocation
+/// of its own.
+struct RevisionBuffer: ~Copyable {
+    struct Record {
+        let key: RecordKey
+        /// The encoded KeyValue. Valid until the buffer is appended to or gone.
+        let encoded: UnsafeRawBufferPointer
+    }
+
+    /// 24 bytes. The top bit of `subAndKind` marks a deletion.
+    private struct Entry {
+        let main: Int64
+        let offset: Int
+        let length: UInt32
+        let subAndKind: UInt32
+        static let tombstone: UInt32 = 1 << 31
+    }
+
+    private var messages = ByteBuffer()
+    private var entries: UnsafeMutablePointer<Entry>
+    private var entryCapacity: Int
+    private(set) var count = 0
+
+    init() {
+        entryCapacity = 16
+        entries = .allocate(capacity: entryCapacity)
+    }
+
+    deinit { entries.deallocate() }
+
+    var isEmpty: Bool { count == 0 }
+
+    /// The size of all messages in bytes.
+    var byteCount: Int { messages.count }
+
+    /// The oldest and the newest main revision; nil when empty.
+    var mains: ClosedRange<Int64>? {
+        count == 0 ? nil : entries[0].main...entries[count - 1].main
+    }
+
+    /// Appends a change whose message `write` appends to the bytes it is given. What it appends
+    /// must not lie in this buffer, which may move.
+    @inline(__always)
+    mutating func append(_ key: RecordKey, _ write: (inout ByteBuffer) -> Void) {
+        precondition(key.sub < Entry.tombstone)
+        if count == entryCapacity { growEntries() }
+        if count > 0 {
+            precondition(record(at: count - 1).key < key, "revisions are appended in order")
+        }
+        let offset = messages.count
+        write(&messages)
+        (entries + count).initialize(
+            to: Entry(
+                main: key.main.rawValue, offset: offset,
+                length: UInt32(messages.count - offset),
+                subAndKind: key.sub | (key.isTombstone ? Entry.tombstone : 0)))
+        count += 1
+    }
+
+    @inline(__always)
+    private func encoded(_ entry: Entry) -> UnsafeRawBufferPointer {
+        // The pointer leaves the closure: sound, for the bytes move only when appended to.
+        messages.withUnsafeBytes { all in
+            UnsafeRawBufferPointer(
+                start: all.baseAddress.unsafelyUnwrapped + entry.offset, count: Int(entry.length))
+        }
+    }
+
+    func record(at index: Int) -> Record {
+        precondition(index >= 0 && index < count)
+        let entry = entries[index]
+        return Record(
+            key: RecordKey(
+                main: Revision(entry.main), sub: entry.subAndKind & ~Entry.tombstone,
+                isTombstone: entry.subAndKind & Entry.tombstone != 0),
+            encoded: encoded(entry))
+    }
+
+    /// The message of change (`main`, `sub`), nil if it is not here. Valid as `Record.encoded`.
+    func find(main: Revision, sub: UInt32) -> UnsafeRawBufferPointer? {
+        let index = firstIndex(atOrAfter: main, sub)
+        guard index < count else { return nil }
+        let entry = entries[index]
+        guard entry.main == main.rawValue, entry.subAndKind & ~Entry.tombstone == sub else {
+            return nil
+        }
+        return encoded(entry)
+    }
+
+    /// Where (`main`, `sub`) is or would be.
+    func firstIndex(atOrAfter main: Revision, _ sub: UInt32) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            let entry = entries[middle]
+            let isBefore =
+                entry.main != main.rawValue
+                ? entry.main < main.rawValue : entry.subAndKind & ~Entry.tombstone < sub
+            if isBefore { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// No change is appended any more; from now on any thread may read.
+    consuming func seal() -> SealedRevisions { SealedRevisions(self) }
+
+    private mutating func growEntries() {
+        entryCapacity *= 2
+        let grown = UnsafeMutablePointer<Entry>.allocate(capacity: entryCapacity)
+        grown.moveInitialize(from: entries, count: count)
+        entries.deallocate()
+        entries = grown
+    }
+}
+
+/// A buffer that a commit is writing out, shared by the store and the backend's thread.
+///
+/// `@unchecked Sendable` is sound: the buffer is consumed to make this, nothing mutates it after,
+/// and it is freed when the last of the two lets go.
+final class SealedRevisions: @unchecked Sendable {
+    let buffer: RevisionBuffer
+    init(_ buffer: consuming RevisionBuffer) { self.buffer = buffer }
+}

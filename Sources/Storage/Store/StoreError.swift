@@ -1,0 +1,18 @@
+// Why the store does not answer.
+
+import API
+
+/// A request the store refuses, or cannot serve.
+public enum StoreError: Error, Hashable, Sendable {
+    /// The revision is older than `oldest`, the one that the last compaction kept.
+    case compacted(oldest: Revision)
+    /// The revision was not made yet; `newest` is the store's.
+    case futureRevision(newest: Revision)
+    /// A put that keeps the value or the lease of a key that is not there.
+    case keyNotFound
+    /// The file failed. After a failed commit every further apply is refused until the store is
+    /// opened again; reads go on, for what they read is not touched by it.
+    case backend(BackendError)
+    /// The file holds something no version of it should: the place, and what is wrong there.
+    case damaged(place: String, reason: String)
+}

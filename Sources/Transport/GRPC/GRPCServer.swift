@@ -1,0 +1,89 @@
+// The gRPC server of one executor: it makes connections of byte streams and keeps what they share.
+
+import API
+
+/// Serves gRPC calls on the streams it is given. One per executor; all of it runs there.
+public final class GRPCServer {
+    public let executor: any ActorExecutor
+    public let configuration: GRPCServerConfiguration
+    let methods: GRPCMethods
+    let completions: CompletionQueue
+    let deadlines: DeadlineWheel
+    let sink = OutputSink()
+    private var connections: [ObjectIdentifier: GRPCServerConnection] = [:]
+    private var idleStreams: [GRPCServerStream] = []
+    private var isDraining = false
+    private var drained: [() -> Void] = []
+
+    /// - Parameter executor: that of all streams that will be accepted.
+    public init(
+        _ methods: GRPCMethods, configuration: GRPCServerConfiguration = GRPCServerConfiguration(),
+        on executor: any ActorExecutor
+    ) {
+        self.methods = methods
+        self.configuration = configuration
+        self.executor = executor
+        completions = CompletionQueue(executor)
+        deadlines = DeadlineWheel(executor)
+    }
+
+    /// Connections that are open.
+    public var connectionCount: Int { connections.count }
+    /// Calls that are under way.
+    public var callCount: Int { connections.values.reduce(0) { $0 + $1.session.openStreamCount } }
+
+    /// Takes a stream over: sets its handler, reads it and closes it in the end.
+    /// - Parameter firstBytes: what was read from it already, such as to tell the protocol apart.
+    public func accept(
+        _ stream: any ByteStream,
+        firstBytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        guard !isDraining,
+            let session = HTTP2Session(isServer: true, settings: configuration.http2)
+        else {
+            stream.abort()
+            return
+        }
+        let connection = GRPCServerConnection(stream, session: session, server: self)
+        connections[ObjectIdentifier(connection)] = connection
+        if firstBytes.count > 0 { connection.received(firstBytes) }
+        if !connection.isClosed { stream.resumeReading() }
+    }
+
+    /// Stops in an orderly way, as grpc-go's GracefulStop: clients are told (GOAWAY), new calls are
+    /// refused, those under way end. `done` is called when all connections are closed, which is
+    /// after `grace` nanoseconds at the latest.
+    public func drain(grace: UInt64, _ done: @escaping () -> Void) {
+        isDraining = true
+        guard !connections.isEmpty else { return done() }
+        drained.append(done)
+        for connection in connections.values { connection.drain() }
+        executor.schedule(afterNanoseconds: grace) { [weak self] in self?.abort() }
+    }
+
+    /// Closes all connections at once; their calls are cancelled.
+    public func abort() {
+        isDraining = true
+        for connection in connections.values { connection.abort() }
+    }
+
+    func removed(_ connection: GRPCServerConnection) {
+        connections[ObjectIdentifier(connection)] = nil
+        guard connections.isEmpty else { return }
+        let waiting = drained
+        drained = []
+        for done in waiting { done() }
+    }
+
+    // Streams are reused: a call allocates nothing that a former one has left.
+
+    private static let maxIdleStreams = 1024
+
+    func takeStream() -> GRPCServerStream {
+        idleStreams.popLast() ?? GRPCServerStream(completions, configuration)
+    }
+
+    func putBack(_ stream: GRPCServerStream) {
+        if idleStreams.count < Self.maxIdleStreams { idleStreams.append(stream) }
+    }
+}

@@ -1,0 +1,126 @@
+// An HTTP/2 session on a byte stream: received bytes go in at once, frames go out in one write per
+// turn, and no more than the other side takes.
+
+import API
+
+class HTTP2Connection: ByteStreamHandler, HTTP2SessionOwner {
+    /// Frames that are gathered for one write.
+    static let writeBytes = 1 << 20
+    /// When the stream holds more than this, gathering waits for `drained`, and so does reading: a
+    /// side that does not read its answers is not given more of them to come.
+    static let bufferedBytesLimit = 1 << 20
+
+    final let stream: any ByteStream
+    final let executor: any ActorExecutor
+    final let session: HTTP2Session
+    private let sink: OutputSink
+    private var isFlushScheduled = false
+    private var isReadingPaused = false
+    /// Nothing more is received; what is gathered goes out and the stream is closed.
+    private var isClosing = false
+    private(set) final var isClosed = false
+
+    init(_ stream: any ByteStream, session: HTTP2Session, sink: OutputSink) {
+        self.stream = stream
+        self.session = session
+        self.sink = sink
+        executor = stream.executor
+        session.owner = self
+        stream.handler = self
+        outputPending()
+    }
+
+    deinit {
+        // Streams in use hold the connection, so none is open here.
+        if !isClosed { stream.abort() }
+    }
+
+    // MARK: For subclasses
+
+    func openStream() -> HTTP2Stream? { nil }
+    func receivedPing(isAck: Bool, payload: UInt64) {}
+    func receivedGoAway(_ code: HTTP2ErrorCode, debugData: UnsafeRawBufferPointer) {}
+    func receivedSettings() {}
+    func streamClosed() {}
+    /// The byte stream is gone; all HTTP/2 streams have been told.
+    func connectionClosed(_ error: TransportError?) {}
+
+    // MARK: In
+
+    func received(_ bytes: UnsafeRawBufferPointer) {
+        guard !isClosing, !isClosed else { return }
+        if !session.receive(bytes) { closeAfterFlush() } else { outputPending() }
+    }
+
+    func receivedEnd() { closeAfterFlush() }
+
+    func closed(_ error: TransportError?) {
+        detach()
+        connectionClosed(error)
+    }
+
+    private func detach() {
+        guard !isClosed else { return }
+        isClosed = true
+        isClosing = true
+        session.detach(.cancel)
+    }
+
+    // MARK: Out
+
+    final func outputPending() {
+        guard !isFlushScheduled, !isClosed else { return }
+        isFlushScheduled = true
+        executor.atTurnEnd(.transmit) { [self] in
+            isFlushScheduled = false
+            flush()
+        }
+    }
+
+    func drained() {
+        if isReadingPaused && !isClosing {
+            isReadingPaused = false
+            stream.resumeReading()
+        }
+        flush()
+    }
+
+    /// What is to be sent, such as a GOAWAY, goes out, then the connection is closed.
+    final func closeAfterFlush() {
+        guard !isClosing else { return }
+        isClosing = true
+        outputPending()
+    }
+
+    final func abort() {
+        guard !isClosed else { return }
+        detach()
+        stream.abort()
+    }
+
+    private func flush() {
+        guard !isClosed else { return }
+        while stream.bufferedBytes <= Self.bufferedBytesLimit {
+            let isSound = session.gather(into: sink, limit: Self.writeBytes)
+            let isMore = sink.bytes.count >= Self.writeBytes
+            if !sink.bytes.isEmpty {
+                stream.write(sink.bytes.bytes)
+                sink.bytes.reset(keepingCapacity: 256 << 10)
+            }
+            guard !isClosed else { return }
+            if !isSound { isClosing = true }
+            if !isSound || !isMore { break }
+        }
+        if isClosing || session.isFinished {
+            finish()
+        } else if stream.bufferedBytes > Self.bufferedBytesLimit && !isReadingPaused {
+            isReadingPaused = true
+            stream.pauseReading()
+        }
+    }
+
+    private func finish() {
+        detach()
+        stream.close()
+    }
+}
