@@ -31,19 +31,19 @@ struct AlarmTests {
     @Test("are active once, listed by kind, and go by exact member and kind only")
     func life() {
         var alarms = AlarmSet()
-        let space = Alarm(member: MemberID(7), kind: .noSpace)
+        let space = AlarmFields(member: MemberID(7), alarm: .noSpace)
         let activations = [alarms.activate(space), alarms.activate(space)]
         #expect(activations == [true, false])
-        #expect(alarms.list() == [space])
+        #expect(alarms.list(.none) == [space])
         #expect(alarms.list(.corrupt).isEmpty)
         #expect(alarms.contains(.noSpace) && !alarms.contains(.corrupt))
         let deactivations = [
-            alarms.deactivate(Alarm(member: MemberID(7), kind: .corrupt)),
-            alarms.deactivate(Alarm(member: MemberID(8), kind: .noSpace)),
+            alarms.deactivate(AlarmFields(member: MemberID(7), alarm: .corrupt)),
+            alarms.deactivate(AlarmFields(member: MemberID(8), alarm: .noSpace)),
             alarms.deactivate(space),
         ]
         #expect(deactivations == [false, false, true])
-        #expect(alarms.list().isEmpty)
+        #expect(alarms.list(.none).isEmpty)
         #expect(space.text == "memberID:7 alarm:NOSPACE")
     }
 }

@@ -2,54 +2,37 @@
 
 import API
 
-/// Kinds of alarm; raw values as on the wire (etcdserverpb.AlarmType).
-public enum AlarmKind: Int32, Hashable, Comparable, Sendable {
-    case noSpace = 1
-    case corrupt = 2
-
-    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
-    public var name: String {
-        switch self {
-        case .noSpace: "NOSPACE"
-        case .corrupt: "CORRUPT"
-        }
-    }
-}
-
-/// One active alarm of one member.
-public struct Alarm: Hashable, Sendable {
-    public let member: MemberID
-    public let kind: AlarmKind
-
-    public init(member: MemberID, kind: AlarmKind) {
-        self.member = member
-        self.kind = kind
-    }
-
-    /// As Status lists it.
-    public var text: String { "memberID:\(member.rawValue) alarm:\(kind.name)" }
-}
-
 /// The active alarms: applied state, changed only by committed entries.
 public struct AlarmSet: Equatable, Sendable {
-    private var active: Set<Alarm>
+    private var active: Set<AlarmFields>
 
-    public init(_ active: Set<Alarm> = []) { self.active = active }
+    public init(_ active: Set<AlarmFields> = []) { self.active = active }
 
-    /// All, or those of one kind, ascending by kind and member.
-    public func list(_ kind: AlarmKind? = nil) -> [Alarm] {
-        active.filter { kind == nil || $0.kind == kind }
-            .sorted { ($0.kind, $0.member) < ($1.kind, $1.member) }
+    /// Those of one kind, or all if `kind` is `.none`; ascending by kind and member.
+    public func list(_ kind: AlarmType) -> [AlarmFields] {
+        active.filter { kind == .none || $0.alarm == kind }
+            .sorted { ($0.alarm.rawValue, $0.member) < ($1.alarm.rawValue, $1.member) }
     }
 
-    /// Whether any member has an alarm of this kind.
-    public func contains(_ kind: AlarmKind) -> Bool {
-        !active.isEmpty && active.contains { $0.kind == kind }
+    /// Whether any member has an alarm of this kind. Asked for every write.
+    public func contains(_ kind: AlarmType) -> Bool {
+        !active.isEmpty && active.contains { $0.alarm == kind }
     }
 
     /// - Returns: false when it was active already.
-    public mutating func activate(_ alarm: Alarm) -> Bool { active.insert(alarm).inserted }
+    public mutating func activate(_ alarm: AlarmFields) -> Bool { active.insert(alarm).inserted }
 
     /// - Returns: false when it was not active. Member and kind must match exactly.
-    public mutating func deactivate(_ alarm: Alarm) -> Bool { active.remove(alarm) != nil }
+    public mutating func deactivate(_ alarm: AlarmFields) -> Bool { active.remove(alarm) != nil }
+}
+
+extension AlarmFields {
+    /// As Status lists it.
+    public var text: String {
+        switch alarm {
+        case .none: "memberID:\(member.rawValue)"
+        case .noSpace: "memberID:\(member.rawValue) alarm:NOSPACE"
+        case .corrupt: "memberID:\(member.rawValue) alarm:CORRUPT"
+        }
+    }
 }

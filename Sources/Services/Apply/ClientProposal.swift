@@ -1,0 +1,85 @@
+// A client's request on its way through the log: decoded once, when it came, and kept beside its
+// entry until it is applied or given up.
+
+import API
+import Consensus
+
+/// A request that waits for its entry to be applied.
+///
+/// `@unchecked Sendable`: made on the thread of a connection, handed over once to the executor of
+/// the applied state, and touched only there from then on.
+final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
+    let id: RequestID
+    /// The entry's payload, which names and carries the same request. Taken when it is proposed.
+    private(set) var payload: [UInt8]
+    /// Views into `arena`.
+    let operation: InternalRaftRequest.Operation
+    private var arena: Arena?
+    private let pool: ArenaPool
+    private let reply: any Replying
+    /// Told when another member leads and was sent the entry: it will come back without this.
+    private let onForwarded: @Sendable (ClientProposal) -> Void
+
+    /// - Parameter arena: where `operation` was decoded; goes back to `pool` once all is settled.
+    init(
+        id: RequestID, payload: [UInt8], operation: InternalRaftRequest.Operation, arena: Arena,
+        from pool: ArenaPool, reply: any Replying,
+        onForwarded: @escaping @Sendable (ClientProposal) -> Void
+    ) {
+        self.id = id
+        self.payload = payload
+        self.operation = operation
+        self.arena = arena
+        self.pool = pool
+        self.reply = reply
+        self.onForwarded = onForwarded
+    }
+
+    /// Whether the caller has its answer. The operation may still be applied afterwards.
+    private(set) var isSettled = false
+
+    /// The payload, once: the log holds it from here on.
+    func takePayload() -> [UInt8] {
+        let bytes = payload
+        payload = []
+        return bytes
+    }
+
+    /// The entry was applied; `operation` is not needed any more.
+    func applied(_ result: Result<UnsafeRawBufferPointer, Status>) {
+        if !isSettled {
+            isSettled = true
+            switch result {
+            case .success(let message): reply.respond(message)
+            case .failure(let status): reply.fail(status)
+            }
+        }
+        releaseArena()
+    }
+
+    func dropped(_ reason: ProposalDrop) { refuse(Status(reason)) }
+
+    func forwarded() { onForwarded(self) }
+
+    /// It will not be applied by way of this reference.
+    func refuse(_ status: Status) {
+        if !isSettled {
+            isSettled = true
+            reply.fail(status)
+        }
+        releaseArena()
+    }
+
+    /// The caller is told, but the entry may still come, so the operation is kept.
+    func expire() {
+        guard !isSettled else { return }
+        isSettled = true
+        reply.fail(.requestTimeout)
+    }
+
+    private func releaseArena() {
+        guard let arena else { return }
+        self.arena = nil
+        pool.putBack(arena)
+    }
+}

@@ -1,0 +1,65 @@
+// Where requests enter the log.
+//
+// On the thread of a connection a request is decoded and checked; here, on the executor of Raft
+// and the applied state, it is weighed against the quota and proposed.
+
+import API
+import Consensus
+import Synchronization
+
+/// Proposes requests and gives up those that take too long. From any thread.
+final class ProposalGate: Sendable {
+    let arenas = ArenaPool()
+    private let raft: RaftNode
+    private let applier: Applier
+    private let maxRequestBytes: Int
+    private let ids: Mutex<RequestIDs>
+    private let inbox: HandOver<ClientProposal>
+
+    /// Proposals that may wait for the executor of the applied state.
+    private static let waitingLimit = 10_000
+
+    init(raft: RaftNode, applier: Applier, ids: RequestIDs, maxRequestBytes: Int) {
+        self.raft = raft
+        self.applier = applier
+        self.maxRequestBytes = maxRequestBytes
+        self.ids = Mutex(ids)
+        inbox = HandOver(to: raft.executor, limit: Self.waitingLimit) { proposal in
+            Self.propose(proposal, raft: raft, applier: applier)
+        }
+    }
+
+    /// Proposes an operation that was decoded from `request` in `arena`. `reply` is answered once.
+    func submit(
+        _ kind: ProposalKind, request: UnsafeRawBufferPointer,
+        operation: InternalRaftRequest.Operation, arena: Arena, reply: any Replying
+    ) {
+        let id = ids.withLock { $0.next() }
+        var payload = ByteBuffer(capacity: request.count + 32)
+        payload.appendProposal(ProposalHeader(id: id), kind, request: request)
+        guard payload.count <= maxRequestBytes else {
+            arenas.putBack(arena)
+            return reply.fail(.requestTooLarge)
+        }
+        let applier = applier
+        let proposal = ClientProposal(
+            id: id, payload: payload.array, operation: operation, arena: arena, from: arenas,
+            reply: reply,
+            onForwarded: { proposal in applier.assumeIsolated { $0.await(proposal) } })
+        if !inbox.send(proposal) { proposal.refuse(.tooManyRequests) }
+    }
+
+    private static func propose(_ proposal: ClientProposal, raft: RaftNode, applier: Applier) {
+        let refusal = applier.assumeIsolated { applier in
+            applier.admit(proposal)
+        }
+        if let refusal { return proposal.refuse(refusal) }
+        raft.assumeIsolated { raft in
+            do throws(ProposalRefusal) {
+                try raft.propose(proposal.takePayload(), proposal: proposal)
+            } catch {
+                proposal.refuse(Status(.refused(error)))
+            }
+        }
+    }
+}

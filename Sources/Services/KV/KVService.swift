@@ -1,0 +1,72 @@
+// etcdserverpb.KV: requests are decoded and checked on the thread of their connection, then go to
+// the log (writes) or to the applied state (reads).
+
+import API
+import Transport
+
+struct KVService: Sendable {
+    let gate: ProposalGate
+    let reads: ReadGate
+
+    func register(in methods: inout GRPCMethods) {
+        methods.unary("/etcdserverpb.KV/Range") { call, bytes in range(bytes, call) }
+        methods.unary("/etcdserverpb.KV/Put") { call, bytes in put(bytes, call) }
+        methods.unary("/etcdserverpb.KV/DeleteRange") { call, bytes in deleteRange(bytes, call) }
+    }
+
+    func put(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+        let arena = gate.arenas.take()
+        do throws(RequestRefusal) {
+            let request = try decodeRequest(PutRequest.self, bytes, in: arena)
+            try checkPut(request)
+            gate.submit(
+                .put, request: bytes, operation: .put(request), arena: arena, reply: reply)
+        } catch {
+            gate.arenas.putBack(arena)
+            reply.fail(error.status)
+        }
+    }
+
+    func deleteRange(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+        let arena = gate.arenas.take()
+        do throws(RequestRefusal) {
+            let request = try decodeRequest(DeleteRangeRequest.self, bytes, in: arena)
+            guard !request.key.isEmpty else { throw .init(.emptyKey) }
+            gate.submit(
+                .deleteRange, request: bytes, operation: .deleteRange(request), arena: arena,
+                reply: reply)
+        } catch {
+            gate.arenas.putBack(arena)
+            reply.fail(error.status)
+        }
+    }
+
+    func range(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+        let arena = gate.arenas.take()
+        do throws(RequestRefusal) {
+            let request = try decodeRequest(RangeRequest.self, bytes, in: arena)
+            try checkRange(request)
+            reads.submit(
+                PendingRange(request, arena: arena, from: gate.arenas, reply: reply))
+        } catch {
+            gate.arenas.putBack(arena)
+            reply.fail(error.status)
+        }
+    }
+}
+
+/// A request that is answered with an error before anything is done.
+struct RequestRefusal: Error {
+    let status: Status
+    init(_ status: Status) { self.status = status }
+}
+
+func decodeRequest<Request: WireMessage>(
+    _: Request.Type, _ bytes: UnsafeRawBufferPointer, in arena: Arena
+) throws(RequestRefusal) -> Request {
+    do throws(WireError) {
+        return try Request.decode(bytes, in: arena)
+    } catch {
+        throw RequestRefusal(.malformedRequest(error))
+    }
+}

@@ -1,0 +1,43 @@
+// A Range on its way to the store, and the way back.
+
+import API
+
+/// A decoded RangeRequest that waits to be served.
+///
+/// `@unchecked Sendable`: made on the thread of a connection, handed over once to the executor of
+/// the applied state, and touched only there from then on.
+final class PendingRange: AppliedRead, @unchecked Sendable {
+    let request: RangeRequest
+    let isSerializable: Bool
+    private var arena: Arena?
+    private let pool: ArenaPool
+    private let reply: any Replying
+
+    /// - Parameter arena: where `request` was decoded; goes back to `pool` once it is answered.
+    init(_ request: RangeRequest, arena: Arena, from pool: ArenaPool, reply: any Replying) {
+        self.request = request
+        isSerializable = request.isSerializable
+        self.arena = arena
+        self.pool = pool
+        self.reply = reply
+    }
+
+    func serve(from applier: isolated Applier) {
+        switch applier.range(request) {
+        case .success: applier.withResponse { reply.respond($0) }
+        case .failure(let status): reply.fail(status)
+        }
+        release()
+    }
+
+    func fail(_ status: Status) {
+        reply.fail(status)
+        release()
+    }
+
+    private func release() {
+        guard let arena else { return }
+        self.arena = nil
+        pool.putBack(arena)
+    }
+}

@@ -1,0 +1,29 @@
+// What a request may not ask for, whatever the store holds (reference: semantics.md, errors.tsv).
+
+import API
+
+func checkPut(_ request: PutRequest) throws(RequestRefusal) {
+    guard !request.key.isEmpty else { throw RequestRefusal(.emptyKey) }
+    if request.ignoreValue && !request.value.isEmpty { throw RequestRefusal(.valueProvided) }
+    if request.ignoreLease && request.lease != .none { throw RequestRefusal(.leaseProvided) }
+}
+
+func checkRange(_ request: RangeRequest) throws(RequestRefusal) {
+    guard !request.key.isEmpty else { throw RequestRefusal(.emptyKey) }
+    guard let order = request.sortOrder, let target = request.sortTarget else {
+        throw RequestRefusal(.invalidSortOption)
+    }
+    // Keys ascending is the order of the store; every other order has to be refused until it is
+    // there, for a wrong order would be a false success.
+    guard target == .key, order != .descend else {
+        throw RequestRefusal(Status(.unimplemented, "cairn: sorting a Range is not served yet"))
+    }
+    let filters = [
+        request.minModRevision, request.maxModRevision, request.minCreateRevision,
+        request.maxCreateRevision,
+    ]
+    guard filters.allSatisfy({ $0 == Revision(0) }) else {
+        throw RequestRefusal(
+            Status(.unimplemented, "cairn: revision filters of a Range are not served yet"))
+    }
+}
