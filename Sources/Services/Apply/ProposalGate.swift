@@ -5,7 +5,6 @@
 
 import API
 import Consensus
-import Synchronization
 
 /// Proposes requests and gives up those that take too long. From any thread.
 final class ProposalGate: Sendable {
@@ -13,17 +12,17 @@ final class ProposalGate: Sendable {
     private let raft: RaftNode
     private let applier: Applier
     private let maxRequestBytes: Int
-    private let ids: Mutex<RequestIDs>
+    private let ids: RequestIDSource
     private let inbox: HandOver<ClientProposal>
 
     /// Proposals that may wait for the executor of the applied state.
     private static let waitingLimit = 10_000
 
-    init(raft: RaftNode, applier: Applier, ids: RequestIDs, maxRequestBytes: Int) {
+    init(raft: RaftNode, applier: Applier, ids: RequestIDSource, maxRequestBytes: Int) {
         self.raft = raft
         self.applier = applier
         self.maxRequestBytes = maxRequestBytes
-        self.ids = Mutex(ids)
+        self.ids = ids
         inbox = HandOver(to: raft.executor, limit: Self.waitingLimit) { proposal in
             Self.propose(proposal, raft: raft, applier: applier)
         }
@@ -34,7 +33,7 @@ final class ProposalGate: Sendable {
         _ kind: ProposalKind, request: UnsafeRawBufferPointer,
         operation: InternalRaftRequest.Operation, arena: Arena, reply: any Replying
     ) {
-        let id = ids.withLock { $0.next() }
+        let id = ids.next()
         var payload = ByteBuffer(capacity: request.count + 32)
         payload.appendProposal(ProposalHeader(id: id), kind, request: request)
         guard payload.count <= maxRequestBytes else {

@@ -1,0 +1,75 @@
+// Alarms, and what they forbid (reference: semantics.md, Maintenance).
+
+import API
+import Storage
+
+extension Applier {
+    /// What active alarms answer to a change of the store.
+    /// - Parameter adds: whether it takes space.
+    func alarmRefusal(adds: Bool) -> Status? {
+        if alarms.contains(.corrupt) { return .corrupt }
+        if adds && alarms.contains(.noSpace) { return .noSpace }
+        return nil
+    }
+
+    /// Weighs a request against the quota before it is proposed; one that would go beyond it
+    /// raises the alarm.
+    func refusalForSpace(_ operation: InternalRaftRequest.Operation) -> Status? {
+        guard let quota = settings.quotaBytes, case .put(let request) = operation else {
+            return nil
+        }
+        let cost = Int64(256 + request.key.count + request.value.count)
+        let inUse = store.assumeIsolated { $0.durable.size.inUse }
+        guard inUse + cost >= quota else { return nil }
+        raiseNoSpace()
+        return .noSpace
+    }
+
+    private func raiseNoSpace() {
+        let alarm = AlarmFields(member: identity.member, alarm: .noSpace)
+        guard !alarms.list(.noSpace).contains(alarm) else { return }
+        var request = ByteBuffer()
+        request.appendField(1, uint64: UInt64(AlarmAction.activate.rawValue))
+        request.appendField(2, uint64: alarm.member.rawValue)
+        request.appendField(3, uint64: UInt64(alarm.alarm.rawValue))
+        request.withUnsafeBytes { propose(.alarm, request: $0) }
+    }
+
+    /// Applies an AlarmRequest; answers in `response`.
+    func alarm(_ request: AlarmRequest) throws(ApplyFailure) -> Result<Void, Status> {
+        guard let kind = request.alarm, let action = request.action else {
+            response.appendAlarmResponse(header(), [])
+            return .success(())
+        }
+        let alarm = AlarmFields(member: request.member, alarm: kind)
+        var answer: [AlarmFields] = []
+        switch action {
+        case .get: answer = alarms.list(kind)
+        case .activate:
+            guard kind != .none else { break }
+            answer = [alarm]
+            if alarms.activate(alarm) { try keep(alarm, isActive: true) }
+        case .deactivate:
+            if alarms.deactivate(alarm) {
+                answer = [alarm]
+                try keep(alarm, isActive: false)
+            }
+        }
+        response.appendAlarmResponse(header(), answer)
+        return .success(())
+    }
+
+    private func keep(_ alarm: AlarmFields, isActive: Bool) throws(ApplyFailure) {
+        var buffer = ByteBuffer()
+        buffer.appendAlarmMember(alarm)
+        let key = buffer.array
+        try inStore { store throws(StoreError) in
+            if isActive {
+                try store.write(.alarm, key: key, value: [])
+            } else {
+                try store.remove(.alarm, key: key)
+            }
+        }
+        events.alarmChanged(alarm, isActive: isActive)
+    }
+}

@@ -1,0 +1,338 @@
+// The applied state: what the log's entries have made of store, membership and alarms so far.
+//
+// Entries are applied in order, each once. What they do depends on nothing but the state and the
+// entry, so that all members agree at equal applied index (Raft paper, section 5.3).
+
+import API
+import Consensus
+import Logging
+import Storage
+
+/// Applies committed entries and answers reads of the state.
+///
+/// Shares its executor with RaftNode and the store, and enters them by plain calls.
+package actor Applier: StateMachine {
+    package nonisolated let executor: any ActorExecutor
+    package nonisolated let unownedExecutor: UnownedSerialExecutor
+
+    let identity: Identity
+    let store: MVCCStore
+    let settings: Settings
+    let ids: RequestIDSource
+    let logger: Logger
+    let events: any ApplierEvents
+    /// Set once, before anything is applied: Raft and the state it drives need each other.
+    var raft: RaftNode?
+
+    private(set) var membership: Membership
+    var alarms: AlarmSet
+    private(set) var storageVersion: String?
+    private var deadlines: RequestDeadlines
+    /// Proposals that another leader was sent: their entries come back without them.
+    private var forwarded: [RequestID: ClientProposal] = [:]
+    /// The rest of a batch that the store could not take yet.
+    private var postponed: ArraySlice<CommittedEntry> = []
+    /// For entries that come without their proposal: after a restart, from another leader.
+    private let arena = Arena()
+    var response = ByteBuffer()
+    var term = Term.zero
+    var leader = MemberID.none
+    var hasPublished = false
+
+    /// Who this member is.
+    public struct Identity: Sendable {
+        public let cluster: ClusterID
+        public let member: MemberID
+
+        public init(cluster: ClusterID, member: MemberID) {
+            self.cluster = cluster
+            self.member = member
+        }
+    }
+
+    /// What the operator decided about requests.
+    public struct Settings: Sendable {
+        /// What this member publishes of itself.
+        public var name: String
+        public var clientURLs: [String]
+        /// Bytes in use beyond which nothing is added; nil is no quota.
+        public var quotaBytes: Int64?
+        /// A request that is not done by then is given up.
+        public var requestTimeoutNanoseconds: UInt64
+
+        public init(
+            name: String, clientURLs: [String], quotaBytes: Int64?,
+            requestTimeoutNanoseconds: UInt64
+        ) {
+            self.name = name
+            self.clientURLs = clientURLs
+            self.quotaBytes = quotaBytes
+            self.requestTimeoutNanoseconds = requestTimeoutNanoseconds
+        }
+    }
+
+    /// - Throws: `MembershipError` or `StoreError` when the stored records are not what they
+    ///   should be.
+    package init(
+        _ identity: Identity, settings: Settings, store: MVCCStore, ids: RequestIDSource,
+        on executor: any ActorExecutor, events: any ApplierEvents, logger: Logger
+    ) throws {
+        self.identity = identity
+        self.settings = settings
+        self.store = store
+        self.ids = ids
+        self.executor = executor
+        unownedExecutor = executor.asUnownedSerialExecutor()
+        self.events = events
+        self.logger = logger
+        deadlines = RequestDeadlines(timeoutNanoseconds: settings.requestTimeoutNanoseconds)
+        let stored = try store.assumeIsolated { store in
+            try StoredState(reading: store, cluster: identity.cluster)
+        }
+        membership = stored.membership
+        alarms = stored.alarms
+        storageVersion = stored.storageVersion
+    }
+
+    /// Begins to serve; `raft` runs on the same executor.
+    package func attach(_ raft: RaftNode) {
+        precondition(raft.executor === executor, "Raft and its state share an executor")
+        self.raft = raft
+        raft.assumeIsolated { $0.observe(self) }
+        store.assumeIsolated { store in
+            store.observeCommits { [weak self] event in
+                self?.assumeIsolated { $0.committed(event) }
+            }
+        }
+        scheduleSweep()
+    }
+
+    // MARK: Applying
+
+    package nonisolated func apply(_ batch: [CommittedEntry]) -> LogIndex {
+        assumeIsolated { $0.apply(batch[...]) }
+    }
+
+    /// Applies what the store takes. The rest is kept, and goes on when the store has committed.
+    private func apply(_ batch: ArraySlice<CommittedEntry>) -> LogIndex {
+        var last = LogIndex.zero
+        for (place, committed) in zip(batch.indices, batch) {
+            if store.assumeIsolated({ $0.isSaturated }) {
+                postponed = batch[place...]
+                return committed.entry.index.previous
+            }
+            apply(committed)
+            last = committed.entry.index
+        }
+        return last
+    }
+
+    /// A commit has finished: what was postponed may go on.
+    private func committed(_ event: CommitEvent) {
+        events.storeCommitted(event)
+        guard !postponed.isEmpty else { return }
+        let rest = postponed
+        postponed = []
+        let through = apply(rest)
+        raft?.assumeIsolated { $0.applied(through: through) }
+    }
+
+    private func apply(_ committed: CommittedEntry) {
+        let entry = committed.entry
+        let proposal = committed.proposal as? ClientProposal
+        do throws(ApplyFailure) {
+            let isNew = try inStore { store throws(StoreError) in
+                try store.beginApply(at: entry.index, term: entry.term)
+            }
+            guard isNew else { return }
+            let outcome =
+                switch entry.kind {
+                case .normal: try applyNormal(entry, proposal)
+                case .configurationChange, .configurationChangeV2: try applyConfChange(entry)
+                }
+            store.assumeIsolated { _ = $0.endApply() }
+            if let waiting = outcome.waiting { answer(waiting, outcome.result) }
+        } catch {
+            // Going on would apply later entries to a state that lacks this one.
+            events.cannotApply(entry.index, error.description)
+        }
+    }
+
+    /// What an entry came to, and who waits to hear it.
+    private struct Outcome {
+        var result: Result<Void, Status> = .success(())
+        var waiting: ClientProposal?
+    }
+
+    private func applyNormal(
+        _ entry: Entry, _ proposal: ClientProposal?
+    ) throws(ApplyFailure) -> Outcome {
+        if entry.data.isEmpty { return Outcome() }  // a new leader's first entry
+        if let proposal {
+            return Outcome(result: try perform(proposal.operation), waiting: proposal)
+        }
+        defer { arena.reset() }
+        let request: InternalRaftRequest
+        do throws(WireError) {
+            request = try InternalRaftRequest.decode(entry.data, in: arena)
+        } catch {
+            throw ApplyFailure("entry \(entry.index.rawValue) is no request: \(error)")
+        }
+        guard let operation = request.operation else {
+            throw ApplyFailure("entry \(entry.index.rawValue) asks for what is not known here")
+        }
+        let result = try perform(operation)
+        return Outcome(
+            result: result,
+            waiting: forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id))
+    }
+
+    private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {
+        switch result {
+        case .success: response.withUnsafeBytes { proposal.applied(.success($0)) }
+        case .failure(let status): proposal.applied(.failure(status))
+        }
+        response.removeAll(keepingAtMost: Self.keptResponseBytes)
+    }
+
+    static let keptResponseBytes = 256 << 10
+
+    /// Calls the store, whose failures end the process.
+    func inStore<Value: Sendable>(
+        _ body: (isolated MVCCStore) throws(StoreError) -> Value
+    ) throws(ApplyFailure) -> Value {
+        let result = store.assumeIsolated { store -> Result<Value, StoreError> in
+            do throws(StoreError) { return .success(try body(store)) } catch {
+                return .failure(error)
+            }
+        }
+        switch result {
+        case .success(let value): return value
+        case .failure(let error): throw ApplyFailure("the store failed: \(error)")
+        }
+    }
+
+    /// Executes one operation.
+    /// - Returns: success with the encoded answer in `response`, or what the caller is told.
+    private func perform(
+        _ operation: InternalRaftRequest.Operation
+    ) throws(ApplyFailure) -> Result<Void, Status> {
+        switch operation {
+        case .put(let request): return try put(request)
+        case .deleteRange(let request): return try deleteRange(request)
+        case .alarm(let request): return try alarm(request)
+        case .clusterMemberAttrSet(let request): return try setAttributes(request)
+        case .clusterVersionSet(let request): return try setClusterVersion(request)
+        case .range, .txn, .compaction, .downgradeInfoSet:
+            throw ApplyFailure("an entry asks for \(operation), which is not served yet")
+        }
+    }
+}
+
+// MARK: - Requests under way
+
+extension Applier {
+    /// Weighs a request before it is proposed.
+    /// - Returns: why not; nil lets it pass.
+    func admit(_ proposal: ClientProposal) -> Status? {
+        if let refusal = refusalForSpace(proposal.operation) { return refusal }
+        deadlines.add(proposal, now: executor.now)
+        return nil
+    }
+
+    /// Another leader was sent `proposal`: its entry will come without it.
+    func await(_ proposal: ClientProposal) { forwarded[proposal.id] = proposal }
+
+    private static let sweepNanoseconds: UInt64 = 500_000_000
+
+    private func scheduleSweep() {
+        executor.schedule(afterNanoseconds: Self.sweepNanoseconds) { [weak self] in
+            guard let self else { return }
+            assumeIsolated { applier in
+                applier.deadlines.expire(now: applier.executor.now)
+                applier.forwarded = applier.forwarded.filter { !$0.value.isSettled }
+                applier.scheduleSweep()
+            }
+        }
+    }
+}
+
+// MARK: - Membership
+
+extension Applier {
+    private func applyConfChange(_ entry: Entry) throws(ApplyFailure) -> Outcome {
+        guard entry.kind == .configurationChange else {
+            throw ApplyFailure("a joint configuration change is not served yet")
+        }
+        let change: ConfChange
+        let member: Member
+        do {
+            change = try entry.data.withUnsafeBytes { try ConfChange(decoding: $0) }
+            member = try Member(json: change.context)
+        } catch {
+            throw ApplyFailure("entry \(entry.index.rawValue) is no configuration change: \(error)")
+        }
+        guard change.kind == .addNode, let raft else {
+            throw ApplyFailure("configuration change \(change.kind) is not served yet")
+        }
+        membership.add(member)
+        let confState = raft.assumeIsolated {
+            $0.membershipChanged([.addVoter(change.node)])
+        }
+        store.assumeIsolated { $0.setConfState(confState) }
+        try keep(member)
+        events.memberAdded(member)
+        return Outcome()
+    }
+
+    private func keep(_ member: Member) throws(ApplyFailure) {
+        try inStore { store throws(StoreError) in
+            try store.write(
+                .members, key: Array(member.id.hex.utf8),
+                value: Array(member.json.description.utf8))
+        }
+    }
+
+    private func setAttributes(
+        _ request: ClusterMemberAttrSetRequest
+    ) throws(ApplyFailure) -> Result<Void, Status> {
+        guard let attributes = request.attributes,
+            let member = membership.setAttributes(
+                of: request.member, name: attributes.name, clientURLs: attributes.clientURLs)
+        else { return .success(()) }
+        try keep(member)
+        events.attributesPublished(member)
+        return .success(())
+    }
+
+    private func setClusterVersion(
+        _ request: ClusterVersionSetRequest
+    ) throws(ApplyFailure) -> Result<Void, Status> {
+        let version = request.version
+        let previous = membership.clusterVersion
+        membership.setClusterVersion(version)
+        storageVersion = version
+        try inStore { store throws(StoreError) in
+            try store.write(
+                .cluster, key: Array("clusterVersion".utf8), value: Array(version.utf8))
+            try store.write(.meta, key: MetaKey.storageVersion, value: Array(version.utf8))
+        }
+        events.clusterVersionChanged(from: previous, to: version)
+        return .success(())
+    }
+}
+
+extension Applier: RaftObserver {
+    package nonisolated func leaderChanged(to leader: MemberID, term: Term) {
+        assumeIsolated { applier in
+            applier.leader = leader
+            applier.term = term
+            if leader != .none { applier.publish() }
+        }
+        events.leaderChanged(to: leader, term: term)
+    }
+
+    package nonisolated func storageFailed(_ failure: EntryStoreFailure) {
+        events.logFailed(failure)
+    }
+}

@@ -1,0 +1,26 @@
+// What others want to know of the applied state: the log lines and metrics of Node, for one.
+
+import API
+import Consensus
+import Storage
+
+/// Told about changes as they are applied. On the applier's executor.
+package protocol ApplierEvents: AnyObject, Sendable {
+    func memberAdded(_ member: Member)
+    func attributesPublished(_ member: Member)
+    func clusterVersionChanged(from old: String?, to new: String)
+    func alarmChanged(_ alarm: AlarmFields, isActive: Bool)
+    func storeCommitted(_ event: CommitEvent)
+    func leaderChanged(to leader: MemberID, term: Term)
+    /// The write-ahead log failed: reads go on, writes are refused.
+    func logFailed(_ failure: EntryStoreFailure)
+    /// The entry cannot be applied: the process has to end, for no later entry may be.
+    func cannotApply(_ index: LogIndex, _ reason: String) -> Never
+}
+
+/// An entry that cannot be applied: the disk failed, or the log holds what this version does not
+/// know.
+struct ApplyFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
