@@ -38,7 +38,7 @@ extension Applier {
     /// Applies an AlarmRequest; answers in `response`.
     func alarm(_ request: AlarmRequest) throws(ApplyFailure) -> Result<Void, Status> {
         guard let kind = request.alarm, let action = request.action else {
-            response.appendAlarmResponse(header(), [])
+            response.bytes.appendAlarmResponse(header(), [])
             return .success(())
         }
         let alarm = AlarmFields(member: request.member, alarm: kind)
@@ -55,7 +55,7 @@ extension Applier {
                 try keep(alarm, isActive: false)
             }
         }
-        response.appendAlarmResponse(header(), answer)
+        response.bytes.appendAlarmResponse(header(), answer)
         return .success(())
     }
 

@@ -18,84 +18,77 @@ extension Applier {
         var kept: Kept = []
         if request.ignoreValue { kept.insert(.value) }
         if request.ignoreLease { kept.insert(.lease) }
-        let outcome = store.assumeIsolated { store -> Result<PutResult, StoreError> in
-            do throws(StoreError) {
-                return .success(
-                    try store.put(
-                        key: request.key, value: request.value, lease: request.lease,
-                        keeping: kept))
-            } catch {
-                return .failure(error)
+        let result: PutResult
+        do throws(StoreError) {
+            result = try store.enter(with: (request, kept)) { (store, input) throws(StoreError) in
+                let (request, kept) = input
+                return try store.put(
+                    key: request.key, value: request.value, lease: request.lease, keeping: kept)
             }
+        } catch .keyNotFound {
+            return .failure(.keyNotFound)
+        } catch {
+            throw ApplyFailure("the store failed: \(error)")
         }
-        switch outcome {
-        case .success(let result):
-            guard request.prevKV, let previous = result.previous else {
-                response.appendPutResponse(header(result.revision))
-                return .success(())
-            }
-            let header = header(result.revision)
-            try withPair(previous) { response.appendPutResponse(header, previous: $0) }
+        let header = header(result.revision)
+        guard request.prevKV, let previous = result.previous else {
+            response.bytes.appendPutResponse(header)
             return .success(())
-        case .failure(.keyNotFound): return .failure(.keyNotFound)
-        case .failure(let error): throw ApplyFailure("the store failed: \(error)")
         }
+        try inStore(with: (response, header)) { (store, input) throws(StoreError) in
+            let (response, header) = input
+            try store.withPair(previous) { response.bytes.appendPutResponse(header, previous: $0) }
+        }
+        return .success(())
     }
 
     func deleteRange(_ request: DeleteRangeRequest) throws(ApplyFailure) -> Result<Void, Status> {
         if let refusal = alarmRefusal(adds: false) { return .failure(refusal) }
-        var pairs = ByteBuffer()
-        let deleted = try inStore { store throws(StoreError) in
-            try store.deleteRange(
+        let pairs = ResponseBuffer()
+        let deleted = try inStore(with: (request, pairs)) { (store, input) throws(StoreError) in
+            let (request, pairs) = input
+            return try store.deleteRange(
                 KeyBounds(key: request.key, rangeEnd: request.rangeEnd),
                 wantsPairs: request.prevKV
             ) { _, pair in
-                if let pair { pairs.appendDeletedPair(stored: pair) }
+                if let pair { pairs.bytes.appendDeletedPair(stored: pair) }
             }
         }
         let now = store.assumeIsolated { $0.revision }
-        response.appendDeleteRangeBegin(
+        response.bytes.appendDeleteRangeBegin(
             header(deleted > 0 ? now.next : now), deleted: Int64(deleted))
-        pairs.withUnsafeBytes { response.append($0) }
+        pairs.take { response.bytes.append($0) }
         return .success(())
     }
 
-    /// Answers a Range in `response`.
+    /// Answers a Range in `response`; not on failure.
     func range(_ request: RangeRequest) -> Result<Void, Status> {
-        response.removeAll()
-        var query = RangeQuery(
+        let header = header()
+        do throws(StoreError) {
+            try store.enter(with: (request, response)) { (store, input) throws(StoreError) in
+                let (request, response) = input
+                response.bytes.appendRangeBegin(header)
+                let bounds = KeyBounds(key: request.key, rangeEnd: request.rangeEnd)
+                let result = try store.range(bounds, RangeQuery(request)) {
+                    response.bytes.appendRangePair(stored: $0.encoded)
+                }
+                response.bytes.appendRangeEnd(more: result.more, count: Int64(result.count))
+            }
+            return .success(())
+        } catch {
+            response.clear()
+            return .failure(Status(error))
+        }
+    }
+}
+
+extension RangeQuery {
+    init(_ request: RangeRequest) {
+        self.init(
             revision: request.revision > Revision(0) ? request.revision : nil,
             limit: Int(clamping: max(0, request.limit)))
-        query.countOnly = request.countOnly
-        query.keysOnly = request.keysOnly
-        response.appendRangeBegin(header())
-        let bounds = KeyBounds(key: request.key, rangeEnd: request.rangeEnd)
-        let outcome = store.assumeIsolated { store -> Result<RangeResult, StoreError> in
-            do throws(StoreError) {
-                return .success(
-                    try store.range(bounds, query) { response.appendRangePair(stored: $0.encoded) })
-            } catch {
-                return .failure(error)
-            }
-        }
-        switch outcome {
-        case .success(let result):
-            response.appendRangeEnd(more: result.more, count: Int64(result.count))
-            return .success(())
-        case .failure(let error): return .failure(Status(error))
-        }
-    }
-
-    /// Hands the encoded response over, then gives its memory back but for what is usual.
-    func withResponse(_ body: (UnsafeRawBufferPointer) -> Void) {
-        response.withUnsafeBytes(body)
-        response.removeAll(keepingAtMost: Self.keptResponseBytes)
-    }
-
-    private func withPair(
-        _ version: IndexedVersion, _ body: (UnsafeRawBufferPointer) -> Void
-    ) throws(ApplyFailure) {
-        try inStore { store throws(StoreError) in try store.withPair(version, body) }
+        countOnly = request.countOnly
+        keysOnly = request.keysOnly
     }
 }
 

@@ -34,7 +34,7 @@ package actor Applier: StateMachine {
     private var postponed: ArraySlice<CommittedEntry> = []
     /// For entries that come without their proposal: after a restart, from another leader.
     private let arena = Arena()
-    var response = ByteBuffer()
+    let response = ResponseBuffer()
     var term = Term.zero
     var leader = MemberID.none
     var hasPublished = false
@@ -151,7 +151,11 @@ package actor Applier: StateMachine {
                 case .configurationChange, .configurationChangeV2: try applyConfChange(entry)
                 }
             store.assumeIsolated { _ = $0.endApply() }
-            if let waiting = outcome.waiting { answer(waiting, outcome.result) }
+            if let waiting = outcome.waiting {
+                answer(waiting, outcome.result)
+            } else {
+                response.clear()
+            }
         } catch {
             // Going on would apply later entries to a state that lacks this one.
             events.cannotApply(entry.index, error.description)
@@ -189,26 +193,29 @@ package actor Applier: StateMachine {
 
     private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {
         switch result {
-        case .success: response.withUnsafeBytes { proposal.applied(.success($0)) }
-        case .failure(let status): proposal.applied(.failure(status))
+        case .success: response.take { proposal.applied(.success($0)) }
+        case .failure(let status):
+            response.clear()
+            proposal.applied(.failure(status))
         }
-        response.removeAll(keepingAtMost: Self.keptResponseBytes)
     }
 
-    static let keptResponseBytes = 256 << 10
-
     /// Calls the store, whose failures end the process.
-    func inStore<Value: Sendable>(
-        _ body: (isolated MVCCStore) throws(StoreError) -> Value
-    ) throws(ApplyFailure) -> Value {
-        let result = store.assumeIsolated { store -> Result<Value, StoreError> in
-            do throws(StoreError) { return .success(try body(store)) } catch {
-                return .failure(error)
-            }
+    func inStore<Input, Output: Sendable>(
+        with input: Input,
+        _ body: @Sendable (isolated MVCCStore, Input) throws(StoreError) -> Output
+    ) throws(ApplyFailure) -> Output {
+        do throws(StoreError) { return try store.enter(with: input, body) } catch {
+            throw ApplyFailure("the store failed: \(error)")
         }
-        switch result {
-        case .success(let value): return value
-        case .failure(let error): throw ApplyFailure("the store failed: \(error)")
+    }
+
+    /// As above, with nothing to take along.
+    func inStore<Output: Sendable>(
+        _ body: @Sendable (isolated MVCCStore) throws(StoreError) -> Output
+    ) throws(ApplyFailure) -> Output {
+        do throws(StoreError) { return try store.enter(body) } catch {
+            throw ApplyFailure("the store failed: \(error)")
         }
     }
 

@@ -24,7 +24,7 @@ final class PendingRange: AppliedRead, @unchecked Sendable {
 
     func serve(from applier: isolated Applier) {
         switch applier.range(request) {
-        case .success: applier.withResponse { reply.respond($0) }
+        case .success: applier.response.take { reply.respond($0) }
         case .failure(let status): reply.fail(status)
         }
         release()
