@@ -92,3 +92,20 @@ struct SchemaTests {
         }
     }
 }
+
+@Suite("The generated C")
+struct GeneratedCodeTests {
+    static let hasCompiler = ["/usr/bin", "/usr/local/bin"]
+        .contains { FileManager.default.isExecutableFile(atPath: "\($0)/protoc-c") }
+
+    @Test(
+        "What is committed is what the .proto files give", .enabled(if: hasCompiler, "no protoc-c"))
+    func unchanged() throws {
+        let script = Process()
+        script.executableURL = Reference.root.appending(path: "Scripts/generate-messages.sh")
+        script.arguments = ["--check"]
+        try script.run()
+        script.waitUntilExit()
+        #expect(script.terminationStatus == 0)
+    }
+}
