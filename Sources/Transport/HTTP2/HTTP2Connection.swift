@@ -31,8 +31,9 @@ class HTTP2Connection: ByteStreamHandler, HTTP2SessionOwner {
     }
 
     deinit {
-        // Streams in use hold the connection, so none is open here.
-        if !isClosed { stream.abort() }
+        guard !isClosed else { return }
+        session.detach(.cancel)
+        stream.abort()
     }
 
     // MARK: For subclasses
