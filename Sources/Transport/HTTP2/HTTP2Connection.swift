@@ -33,7 +33,9 @@ class HTTP2Connection: ByteStreamHandler, HTTP2SessionOwner {
     deinit {
         guard !isClosed else { return }
         session.detach(.cancel)
-        stream.abort()
+        // The last reference may go elsewhere. Sound: nobody else has the stream now.
+        nonisolated(unsafe) let stream = stream
+        if executor.isCurrent { stream.abort() } else { executor.post { stream.abort() } }
     }
 
     // MARK: For subclasses
