@@ -57,8 +57,19 @@ enum WALPayload {
         if !entry.data.isEmpty { entry.data.withUnsafeBytes { buffer.appendElement(4, bytes: $0) } }
     }
 
+    /// An entry in a buffer that somebody else holds; not to be kept.
+    struct EntryView {
+        let term: Term
+        let index: LogIndex
+        let kind: Entry.Kind
+        let data: UnsafeRawBufferPointer
+
+        /// A copy to keep.
+        var owned: Entry { Entry(term: term, index: index, kind: kind, data: Array(data)) }
+    }
+
     /// - Returns: nil for what no member would have written.
-    static func entry(_ bytes: UnsafeRawBufferPointer, keepingData: Bool = true) -> Entry? {
+    static func entry(_ bytes: UnsafeRawBufferPointer) -> EntryView? {
         var kind: UInt64 = 0
         var term: UInt64 = 0
         var index: UInt64 = 0
@@ -78,9 +89,7 @@ enum WALPayload {
             // An empty ConfChangeV2 leaves a joint configuration; an empty ConfChange is nothing.
             kind != .configurationChange || !data.isEmpty
         else { return nil }
-        return Entry(
-            term: Term(term), index: LogIndex(index), kind: kind,
-            data: keepingData ? Array(data) : [])
+        return EntryView(term: Term(term), index: LogIndex(index), kind: kind, data: data)
     }
 
     // MARK: - HardState

@@ -78,11 +78,13 @@ struct WALRecordView {
         }
     }
 
-    /// - Returns: nil when the kind is unknown.
+    /// nil when it is none we know.
+    var kind: WALRecordKind? { UInt8(exactly: header.kind).flatMap(WALRecordKind.init(rawValue:)) }
+
+    /// A copy to keep; nil when the kind is unknown.
     var owned: WALRecord? {
-        guard let raw = UInt8(exactly: header.kind), let kind = WALRecordKind(rawValue: raw) else {
-            return nil
+        kind.map { kind in
+            WALRecord(kind: kind, checksum: header.checksum, data: data.map { Array($0) })
         }
-        return WALRecord(kind: kind, checksum: header.checksum, data: data.map { Array($0) })
     }
 }
