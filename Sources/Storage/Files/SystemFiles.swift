@@ -24,7 +24,9 @@ public struct SystemFiles: FileSystem {
     }
 
     public func list(_ directory: String) throws(FileError) -> [String] {
-        guard let stream = opendir(directory) else { throw FileError(.list, directory, code: errno) }
+        guard let stream = opendir(directory) else {
+            throw FileError(.list, directory, code: errno)
+        }
         defer { closedir(stream) }
         var names: [String] = []
         while true {
@@ -136,7 +138,7 @@ private final class SystemFile: File {
     func preallocate(through size: Int) throws(FileError) {
         do {
             _ = try retried(.preallocate, path) { csupport_fallocate(descriptor, Int64(size)) }
-        } catch where error.code == EOPNOTSUPP || error.code == ENOSYS {
+        } catch  where error.code == EOPNOTSUPP || error.code == ENOSYS {
             // A file system that cannot reserve: only make the file as long (as etcd does).
             if try self.size() < size { try truncate(to: size) }
         }
@@ -158,7 +160,7 @@ private final class SystemFile: File {
                 fcntl(descriptor, setOpenFileDescriptionLock, &whole)
             }
             return true
-        } catch where error.code == EAGAIN || error.code == EACCES {
+        } catch  where error.code == EAGAIN || error.code == EACCES {
             return false
         }
     }

@@ -85,7 +85,8 @@ final class WALStore {
         if failure != nil { return }  // `commit` says so
         for entry in batch.entries {
             precondition(
-                entry.index <= lastIndex.next, "entry \(entry.index) leaves a gap after \(lastIndex)")
+                entry.index <= lastIndex.next,
+                "entry \(entry.index) leaves a gap after \(lastIndex)")
             precondition(
                 entry.index > state.commit, "entry \(entry.index) is committed at \(state.commit)")
             encoder.append(entry)
@@ -214,13 +215,16 @@ final class WALStore {
 
     /// A new segment with its first records, under its name and durable.
     fileprivate static func begin(
-        _ name: WALSegmentName, in directory: WALDirectory, size: Int, _ records: borrowing ByteBuffer
+        _ name: WALSegmentName, in directory: WALDirectory, size: Int,
+        _ records: borrowing ByteBuffer
     ) throws(FileError) -> any File {
         let files = directory.files
         let temporary = "\(directory.path)/\(temporaryName)"
         let file = try files.open(temporary, .createEmpty)
         try file.preallocate(through: size)
-        try records.withUnsafeBytes { (bytes) throws(FileError) in try file.write(bytes, at: 0) }
+        try records.withUnsafeBytes { (bytes) throws(FileError) in
+            try file.write(bytes, at: 0)
+        }
         try file.syncData()
         _ = try file.tryLock()  // nobody else knows it
         try files.rename(temporary, to: directory.path(of: name))
