@@ -50,7 +50,7 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {  // used from one t
             content.durable = content.live
             content.isLocked = false
         }
-        for path in names.keys { directories.insert(parent(path)) }
+        directories = Set(names.keys.map(parent)).union(["data"])
         changesUntilPowerFails = nil
         fault = nil
     }
@@ -181,8 +181,12 @@ private final class SimulatedFile: File {
             try grow(to: offset + bytes.count, .write)
             put(bytes, at: offset)
         } catch {
-            // A write that fails may have written some of it.
-            let part = Int(disk.random.next() % UInt64(bytes.count + 1))
+            // A write that fails may have written any part of itself. One that is cut short by
+            // the end of the process or of power stops between sectors.
+            var part = Int(disk.random.next() % UInt64(bytes.count + 1))
+            if disk.changesUntilPowerFails == 0 {
+                part = max(0, (offset + part) / 512 * 512 - offset)
+            }
             let room = min(part, max(0, content.live.count - offset))
             put(UnsafeRawBufferPointer(rebasing: bytes[..<room]), at: offset)
             throw error
