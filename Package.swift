@@ -91,9 +91,12 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Benchmarks/cairn-bench", swiftSettings: swiftSettings),
 
+        // What several test targets share: a deterministic executor, seeded chance.
+        library("TestSupport", path: "Tests/TestSupport", ["API"]),
+
         tests("API", ["API"]),
         tests("Transport", ["Transport", "API"]),
-        tests("Consensus", ["Consensus", "API"], resources: ["Scenarios"]),
+        tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"], resources: ["Fixtures"]),
         tests("Services", ["Services", "API", "Storage", "Consensus", "Transport"]),
         tests("Node", ["Node", "API", "Services"], resources: ["Reference"]),

@@ -5,21 +5,15 @@
 
 import API
 
-/// One change of the key space: the `sub`th change, from 0, of the transaction that made `main`.
-public struct RecordKey: Hashable, Comparable, Sendable {
-    public let main: Revision
-    public let sub: UInt32
-    public let isTombstone: Bool
+/// A record of table `key`: the change at `position`, a put or a deletion.
+struct RecordKey: Hashable, Sendable {
+    let position: RevisionPosition
+    let isTombstone: Bool
 
-    @inlinable public init(main: Revision, sub: UInt32, isTombstone: Bool = false) {
-        self.main = main
-        self.sub = sub
+    @inline(__always)
+    init(_ position: RevisionPosition, isTombstone: Bool = false) {
+        self.position = position
         self.isTombstone = isTombstone
-    }
-
-    /// By age. A change is either a put or a deletion, so the mark does not take part.
-    @inlinable public static func < (a: Self, b: Self) -> Bool {
-        (a.main, a.sub) < (b.main, b.sub)
     }
 }
 
@@ -35,8 +29,8 @@ extension RecordKey {
         private let count: Int
 
         init(_ key: RecordKey) {
-            let sub = UInt64(key.sub)
-            first = UInt64(bitPattern: key.main.rawValue).bigEndian
+            let sub = UInt64(bitPattern: key.position.sub)
+            first = UInt64(bitPattern: key.position.main.rawValue).bigEndian
             second = (UInt64(UInt8(ascii: "_")) << 56 | sub >> 8).bigEndian
             third = (UInt16(truncatingIfNeeded: sub) << 8 | UInt16(UInt8(ascii: "t"))).bigEndian
             count = key.isTombstone ? RecordKey.tombstoneLength : RecordKey.length
@@ -60,11 +54,11 @@ extension RecordKey {
             bytes[8] == UInt8(ascii: "_")
         else { return nil }
         let main = Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: Int64.self))
-        let sub = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 9, as: UInt64.self))
-        guard main >= 0, let sub = UInt32(exactly: sub) else { return nil }
+        let sub = Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: 9, as: Int64.self))
+        guard main >= 0, sub >= 0 else { return nil }
         let isTombstone = bytes.count == Self.tombstoneLength
         guard !isTombstone || bytes[17] == UInt8(ascii: "t") else { return nil }
-        self.init(main: Revision(main), sub: sub, isTombstone: isTombstone)
+        self.init(RevisionPosition(main: Revision(main), sub: sub), isTombstone: isTombstone)
     }
 
     /// The bytes, for what is written rarely.

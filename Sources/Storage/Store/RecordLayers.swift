@@ -21,18 +21,18 @@ struct RecordLayers: ~Copyable {
         active.append(key, write)
     }
 
-    /// The message of a put, nil if there is no such record. Valid until the next change of the
-    /// layers.
+    /// The message of the put at `position`, nil if there is no such record. Valid until the next
+    /// change of the layers.
     @inline(__always)
-    func encoded(main: Revision, sub: UInt32) throws(BackendError) -> UnsafeRawBufferPointer? {
-        if let mains = active.mains, main.rawValue >= mains.lowerBound {
-            return active.find(main: main, sub: sub)
+    func encoded(
+        _ position: RevisionPosition
+    ) throws(BackendError) -> UnsafeRawBufferPointer? {
+        if active.reaches(backTo: position) { return active.find(position) }
+        if let buffer = committing, buffer.buffer.reaches(backTo: position) {
+            return buffer.buffer.find(position)
         }
-        if let committing, let mains = committing.buffer.mains, main.rawValue >= mains.lowerBound {
-            return committing.buffer.find(main: main, sub: sub)
-        }
-        return try RecordKey.Encoded(RecordKey(main: main, sub: sub)).withBytes {
-            (key) throws(BackendError) in try view.get(.key, key)
+        return try RecordKey.Encoded(RecordKey(position)).withBytes { (key) throws(BackendError) in
+            try view.get(.key, key)
         }
     }
 

@@ -23,6 +23,10 @@ struct RevisionBuffer: ~Copyable {
         let length: UInt32
         let subAndKind: UInt32
         static let tombstone: UInt32 = 1 << 31
+
+        var position: RevisionPosition {
+            RevisionPosition(main: Revision(main), sub: Int64(subAndKind & ~Self.tombstone))
+        }
     }
 
     private var messages = ByteBuffer()
@@ -42,27 +46,29 @@ struct RevisionBuffer: ~Copyable {
     /// The size of all messages in bytes.
     var byteCount: Int { messages.count }
 
-    /// The oldest and the newest main revision; nil when empty.
-    var mains: ClosedRange<Int64>? {
-        count == 0 ? nil : entries[0].main...entries[count - 1].main
+    /// Whether a change at `position` would be here if anywhere: it is not older than the oldest.
+    @inline(__always)
+    func reaches(backTo position: RevisionPosition) -> Bool {
+        count > 0 && entries[0].position <= position
     }
 
     /// Appends a change whose message `write` appends to the bytes it is given. What it appends
     /// must not lie in this buffer, which may move.
     @inline(__always)
     mutating func append(_ key: RecordKey, _ write: (inout ByteBuffer) -> Void) {
-        precondition(key.sub < Entry.tombstone)
+        let position = key.position
+        precondition(position.sub >= 0 && position.sub < Int64(Entry.tombstone))
         if count == entryCapacity { growEntries() }
         if count > 0 {
-            precondition(record(at: count - 1).key < key, "revisions are appended in order")
+            precondition(entries[count - 1].position < position, "revisions are appended in order")
         }
         let offset = messages.count
         write(&messages)
         (entries + count).initialize(
             to: Entry(
-                main: key.main.rawValue, offset: offset,
+                main: position.main.rawValue, offset: offset,
                 length: UInt32(messages.count - offset),
-                subAndKind: key.sub | (key.isTombstone ? Entry.tombstone : 0)))
+                subAndKind: UInt32(position.sub) | (key.isTombstone ? Entry.tombstone : 0)))
         count += 1
     }
 
@@ -80,35 +86,20 @@ struct RevisionBuffer: ~Copyable {
         let entry = entries[index]
         return Record(
             key: RecordKey(
-                main: Revision(entry.main), sub: entry.subAndKind & ~Entry.tombstone,
-                isTombstone: entry.subAndKind & Entry.tombstone != 0),
+                entry.position, isTombstone: entry.subAndKind & Entry.tombstone != 0),
             encoded: encoded(entry))
     }
 
-    /// The message of change (`main`, `sub`), nil if it is not here. Valid as `Record.encoded`.
-    func find(main: Revision, sub: UInt32) -> UnsafeRawBufferPointer? {
-        let index = firstIndex(atOrAfter: main, sub)
-        guard index < count else { return nil }
-        let entry = entries[index]
-        guard entry.main == main.rawValue, entry.subAndKind & ~Entry.tombstone == sub else {
-            return nil
-        }
-        return encoded(entry)
-    }
-
-    /// Where (`main`, `sub`) is or would be.
-    func firstIndex(atOrAfter main: Revision, _ sub: UInt32) -> Int {
+    /// The message of the change at `position`, nil if it is not here. Valid as `Record.encoded`.
+    func find(_ position: RevisionPosition) -> UnsafeRawBufferPointer? {
         var low = 0
         var high = count
         while low < high {
             let middle = (low + high) / 2
-            let entry = entries[middle]
-            let isBefore =
-                entry.main != main.rawValue
-                ? entry.main < main.rawValue : entry.subAndKind & ~Entry.tombstone < sub
-            if isBefore { low = middle + 1 } else { high = middle }
+            if entries[middle].position < position { low = middle + 1 } else { high = middle }
         }
-        return low
+        guard low < count, entries[low].position == position else { return nil }
+        return encoded(entries[low])
     }
 
     /// No change is appended any more; from now on any thread may read.

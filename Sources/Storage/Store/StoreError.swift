@@ -10,9 +10,19 @@ public enum StoreError: Error, Hashable, Sendable {
     case futureRevision(newest: Revision)
     /// A put that keeps the value or the lease of a key that is not there.
     case keyNotFound
+    /// A key of a table other than `key` is longer than `Table.maximumKeyLength`.
+    case keyTooLong
     /// The file failed. After a failed commit every further apply is refused until the store is
     /// opened again; reads go on, for what they read is not touched by it.
     case backend(BackendError)
     /// The file holds something no version of it should: the place, and what is wrong there.
     case damaged(place: String, reason: String)
+}
+
+/// Does what only the file can fail, as the store says it.
+@inline(__always)
+func backend<Result: ~Copyable>(
+    _ body: () throws(BackendError) -> Result
+) throws(StoreError) -> Result {
+    do { return try body() } catch { throw .backend(error) }
 }

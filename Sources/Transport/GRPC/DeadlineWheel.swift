@@ -21,8 +21,6 @@ final class DeadlineWheel {
         slots = Array(repeating: nil, count: Self.slotCount)
     }
 
-    deinit { timer?.cancel() }
-
     /// `stream.deadlineExpired` is called once `deadline` has passed, unless removed before.
     func add(_ stream: HTTP2Stream, deadline: MonotonicTime) {
         precondition(stream.wheelSlot < 0, "stream \(stream.id) has a deadline")

@@ -9,8 +9,9 @@ final class GRPCServerConnection: HTTP2Connection {
     var heldRequestBytes = 0
     private var pings: PingPolicy
     private var hasPreface = false
-    /// Something was received since the keepalive timer was set.
-    private var wasActive = false
+    private var lastReceived: MonotonicTime
+    /// `lastReceived` when the keepalive timer last fired.
+    private var lastSeen: MonotonicTime
     private var isPingOutstanding = false
     private var timer: (any TimerHandle)?
     private var drainTimer: (any TimerHandle)?
@@ -27,6 +28,8 @@ final class GRPCServerConnection: HTTP2Connection {
     init(_ stream: any ByteStream, session: HTTP2Session, server: GRPCServer) {
         self.server = server
         pings = PingPolicy(minTime: server.configuration.keepaliveMinTime)
+        lastReceived = server.executor.now
+        lastSeen = lastReceived
         super.init(stream, session: session, sink: server.sink)
         setTimer(server.configuration.prefaceTimeout) { [weak self] in self?.prefaceIsDue() }
     }
@@ -39,7 +42,7 @@ final class GRPCServerConnection: HTTP2Connection {
     }
 
     override func received(_ bytes: UnsafeRawBufferPointer) {
-        wasActive = true
+        lastReceived = executor.now
         super.received(bytes)
     }
 
@@ -59,22 +62,30 @@ final class GRPCServerConnection: HTTP2Connection {
         guard !hasPreface else { return }
         hasPreface = true
         timer?.cancel()
-        setKeepaliveTimer()
+        awaitSilence()
     }
 
     private func prefaceIsDue() {
         if !hasPreface { abort() }
     }
 
-    private func setKeepaliveTimer() {
-        wasActive = false
+    // As grpc-go does it (http2_server.go, keepalive): a ping after a time of silence, the end
+    // after a time without any answer to it.
+
+    private func awaitSilence() {
         isPingOutstanding = false
-        setTimer(server.configuration.keepaliveInterval) { [weak self] in self?.keepaliveIsDue() }
+        lastSeen = lastReceived
+        let interval = server.configuration.keepaliveInterval
+        guard interval > 0 else { return }
+        let silence = executor.now.nanoseconds(since: lastReceived)
+        setTimer(interval > silence ? interval - silence : 1) { [weak self] in
+            self?.keepaliveIsDue()
+        }
     }
 
     private func keepaliveIsDue() {
         guard !isClosed else { return }
-        if wasActive { return setKeepaliveTimer() }
+        if lastReceived > lastSeen { return awaitSilence() }
         if isPingOutstanding { return abort() }
         isPingOutstanding = true
         session.submitPing(Self.keepalivePing)

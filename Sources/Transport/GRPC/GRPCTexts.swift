@@ -83,7 +83,7 @@ enum GRPCTimeout {
             count = count * 10 + UInt64(byte - UInt8(ascii: "0"))
         }
         let product = count.multipliedReportingOverflow(by: unit)
-        return product.overflow ? .max : min(product.partialValue, UInt64(Int64.max))
+        return product.overflow ? UInt64(Int64.max) : min(product.partialValue, UInt64(Int64.max))
     }
 
     /// The most exact unit that fits into 8 digits, rounded up.

@@ -114,10 +114,9 @@ enum HTTP2Callbacks {
         else { return failed }
         // Sound: nghttp2 drops a stream's data source when it closes the stream, and until then
         // the session holds the stream.
-        session.sendData(
-            Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue(), header: frameHeader,
-            size: size)
-        return 0
+        let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+        return session.sendData(stream, header: frameHeader, size: size)
+            ? 0 : NGHTTP2_ERR_WOULDBLOCK.rawValue
     }
 
     /// Says how much of a stream's output the next DATA frame takes; `sendData` writes it.

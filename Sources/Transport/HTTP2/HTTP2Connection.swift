@@ -31,8 +31,11 @@ class HTTP2Connection: ByteStreamHandler, HTTP2SessionOwner {
     }
 
     deinit {
-        // Streams in use hold the connection, so none is open here.
-        if !isClosed { stream.abort() }
+        guard !isClosed else { return }
+        session.detach(.cancel)
+        // The last reference may go elsewhere. Sound: nobody else has the stream now.
+        nonisolated(unsafe) let stream = stream
+        if executor.isCurrent { stream.abort() } else { executor.post { stream.abort() } }
     }
 
     // MARK: For subclasses

@@ -42,6 +42,7 @@ final class HTTP2Session {
 
     private let raw: OpaquePointer
     private var sink: OutputSink?
+    private var limit = 0
     private unowned(unsafe) var firstOpen: HTTP2Stream?
     private unowned(unsafe) var current: HTTP2Stream?
     private var drained: [HTTP2Stream] = []
@@ -87,6 +88,7 @@ final class HTTP2Session {
     /// have fallen to their mark are told, and may add more. False when the session has failed.
     func gather(into sink: OutputSink, limit: Int) -> Bool {
         self.sink = sink
+        self.limit = limit
         defer { self.sink = nil }
         repeat {
             while sink.bytes.count < limit {
@@ -226,10 +228,10 @@ final class HTTP2Session {
 
     /// Closes every stream that is open, with `code`. Nothing is received or gathered after this.
     func detach(_ code: HTTP2ErrorCode) {
+        owner = nil
         drained.removeAll()
         current = nil
         while let stream = firstOpen { close(stream, code) }
-        owner = nil
     }
 
     // MARK: Called by the callbacks
@@ -275,9 +277,11 @@ final class HTTP2Session {
         owner?.streamClosed()
     }
 
-    /// Writes one DATA frame: nghttp2's 9 bytes of header, then `size` bytes of output.
-    func sendData(_ stream: HTTP2Stream, header: UnsafePointer<UInt8>, size: Int) {
+    /// Writes one DATA frame: nghttp2's 9 bytes of header, then `size` bytes of output. False, and
+    /// nothing is written, when enough has been gathered; nghttp2 asks again.
+    func sendData(_ stream: HTTP2Stream, header: UnsafePointer<UInt8>, size: Int) -> Bool {
         guard let sink else { preconditionFailure("nghttp2 sends outside gather") }
+        guard sink.bytes.count < limit else { return false }
         sink.bytes.append(UnsafeRawBufferPointer(start: header, count: 9))
         sink.bytes.append(UnsafeRawBufferPointer(rebasing: stream.output.bytes.prefix(size)))
         stream.output.consume(size)
@@ -287,6 +291,7 @@ final class HTTP2Session {
             stream.isDrainListed = true
             drained.append(stream)
         }
+        return true
     }
 
     private func attach(_ stream: HTTP2Stream, id: Int32) {

@@ -20,7 +20,7 @@ struct BackendTests {
         var buffer = RevisionBuffer()
         for main in mains.map(Array.init) ?? [] {
             let value = [UInt8](repeating: UInt8(truncatingIfNeeded: main), count: bytes)
-            buffer.append(RecordKey(main: Revision(main), sub: 0)) { $0.append(value) }
+            buffer.append(RecordKey(RevisionPosition(main: Revision(main), sub: 0))) { $0.append(value) }
         }
         return BackendBatch(
             revisions: buffer.seal(), changes: changes, consistentIndex: LogIndex(index),
@@ -70,7 +70,7 @@ struct BackendTests {
         #expect(report.consistentIndex == LogIndex(77))
         #expect(
             try keys(of: .key, in: environment)
-                == (2...4).map { RecordKey(main: Revision($0), sub: 0).encoded })
+                == (2...4).map { RecordKey(RevisionPosition(main: Revision($0), sub: 0)).encoded })
         #expect(try keys(of: .cluster, in: environment) == [Array("clusterVersion".utf8)])
         #expect(try keys(of: .members, in: environment).isEmpty)
         #expect(try keys(of: .alarm, in: environment) == [[9]])
@@ -153,7 +153,7 @@ struct BackendTests {
 
         let deletions = (Int64(2)...501).map {
             TableChange(
-                table: .key, key: RecordKey(main: Revision($0), sub: 0).encoded, value: nil)
+                table: .key, key: RecordKey(RevisionPosition(main: Revision($0), sub: 0)).encoded, value: nil)
         }
         let emptied = try commit(
             batch(nil, index: 2, changes: deletions), to: backend
@@ -191,10 +191,12 @@ final class Answer<Value>: @unchecked Sendable {
 struct FormatTests {
     @Test("A revision key is main, underscore, sub and the mark of a deletion")
     func revisionKey() {
-        let put = RecordKey(main: Revision(0x0102_0304_0506_0708), sub: 0x090a)
+        let put = RecordKey(
+            RevisionPosition(main: Revision(0x0102_0304_0506_0708), sub: 0x090a))
         #expect(
             put.encoded == [1, 2, 3, 4, 5, 6, 7, 8, 0x5f, 0, 0, 0, 0, 0, 0, 9, 10])
-        let deletion = RecordKey(main: Revision(2), sub: 1, isTombstone: true)
+        let deletion = RecordKey(
+            RevisionPosition(main: Revision(2), sub: 1), isTombstone: true)
         #expect(
             deletion.encoded == [0, 0, 0, 0, 0, 0, 0, 2, 0x5f, 0, 0, 0, 0, 0, 0, 0, 1, 0x74])
         for key in [put, deletion] {
@@ -206,9 +208,9 @@ struct FormatTests {
         "Bytes that are no revision key are told",
         arguments: [
             [], Array(repeating: UInt8(0), count: 17),
-            RecordKey(main: Revision(2), sub: 0).encoded + [0],
-            Array(RecordKey(main: Revision(2), sub: 0).encoded.dropLast()),
-            [0x80] + RecordKey(main: Revision(2), sub: 0).encoded.dropFirst(),
+            RecordKey(RevisionPosition(main: Revision(2), sub: 0)).encoded + [0],
+            Array(RecordKey(RevisionPosition(main: Revision(2), sub: 0)).encoded.dropLast()),
+            [0x80] + RecordKey(RevisionPosition(main: Revision(2), sub: 0)).encoded.dropFirst(),
         ])
     func noRevisionKey(_ bytes: [UInt8]) {
         #expect(bytes.withUnsafeBytes { RecordKey(decoding: $0) } == nil)

@@ -4,3 +4,10 @@
 
 /// CRC-32C (Castagnoli) of `length` bytes, going on from `crc` (0 at the start).
 uint32_t csupport_crc32c(uint32_t crc, const void *bytes, size_t length);
+
+/// The symbolic name of an errno value, such as "ENOSPC"; NULL when there is none. Static memory.
+const char *csupport_errno_name(int code);
+
+/// fallocate(2) of the first `size` bytes: space is reserved and the file made that long at least.
+/// -1 and errno on failure.
+int csupport_fallocate(int descriptor, int64_t size);

@@ -1,0 +1,63 @@
+// What waits to be committed, and by which rules.
+
+import API
+
+/// What is on disk.
+package struct CommittedState: Hashable, Sendable {
+    /// The last log entry whose effects are durable. The log is not needed up to here.
+    package let index: LogIndex
+    package let size: BackendSize
+}
+
+/// The store's side of commits: at most one is in flight, the next one gathers meanwhile.
+struct CommitState {
+    let configuration: StoreConfiguration
+    let backend: Backend
+    /// As of the last finished commit.
+    var durable: CommittedState
+    /// Why nothing is applied any more.
+    var failure: BackendError?
+
+    /// Writes applied since the last commit was started.
+    var pendingWrites = 0
+    private(set) var changes: [TableChange] = []
+    private(set) var changesBytes = 0
+    var confState: ConfState?
+
+    var isInFlight = false
+    var inFlightSince = MonotonicTime(nanoseconds: 0)
+    /// Runs out when what is pending must be committed.
+    var timer: (any TimerHandle)?
+    /// Told once all that was applied up to their entry is durable.
+    var waiting: [(through: LogIndex, then: @Sendable (BackendError?) -> Void)] = []
+    var observer: (@Sendable (CommitEvent) -> Void)?
+
+    init(_ configuration: StoreConfiguration, backend: Backend, durable: CommittedState) {
+        self.configuration = configuration
+        self.backend = backend
+        self.durable = durable
+    }
+
+    mutating func add(_ change: TableChange) {
+        changes.append(change)
+        changesBytes += change.key.count + (change.value?.count ?? 0)
+    }
+
+    /// The pending writes besides revisions, which are no longer pending then.
+    mutating func takeChanges() -> (changes: [TableChange], confState: ConfState?) {
+        let taken = (changes, confState)
+        changes = []
+        changesBytes = 0
+        confState = nil
+        pendingWrites = 0
+        return taken
+    }
+}
+
+/// What the store says of its commits.
+package enum CommitEvent: Sendable {
+    /// - Parameter nanoseconds: from its start to the answer.
+    case committed(CommittedState, nanoseconds: UInt64)
+    /// Nothing is applied any more.
+    case failed(BackendError)
+}

@@ -1,0 +1,178 @@
+// The key space with its history: every change makes a revision, and any revision since the last
+// compaction can be read.
+//
+// What belongs together is changed together. A log entry is applied between `beginApply` and
+// `endApply`; all it changes, and that it was applied, reach the disk in one commit. Commits run
+// on another thread and cover whole entries (Backend); until one is durable, what it holds is
+// read from memory (RecordLayers). So an apply never waits for a disk, and after a crash the file
+// is the state as of some entry, from which the log is replayed.
+//
+// Parts: what is here is state and the scope of an apply; changes, reads and commits are in the
+// files beside.
+
+import API
+
+/// The store. Every method runs on its executor and never waits; callers there enter with
+/// `assumeIsolated`.
+package actor MVCCStore {
+    package nonisolated let executor: any ActorExecutor
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
+    }
+
+    var index: KeyIndex
+    var records: RecordLayers
+    /// For what must be copied before the records move. Empty between calls.
+    var scratch = ByteBuffer()
+
+    /// The newest revision. Inside an apply: as it was before it.
+    package internal(set) var revision: Revision
+    /// The oldest revision that can be read; nil when nothing was ever compacted.
+    package internal(set) var compacted: Revision?
+    /// The last log entry that was applied.
+    package private(set) var appliedIndex: LogIndex
+    package private(set) var appliedTerm: Term
+
+    /// The apply in progress.
+    var applying: ApplyScope?
+    var commits: CommitState
+
+    struct ApplyScope {
+        let index: LogIndex
+        let term: Term
+        /// How many changes it made so far: the sub revision of the next.
+        var changes: Int64 = 0
+        /// Writes of all kinds, by which commits are paced.
+        var writes = 0
+    }
+
+    /// Opens the file, or creates it, and reads all of it: seconds for millions of keys, so this
+    /// is done before anything is served. From any thread.
+    ///
+    /// - Parameter executor: where the store runs, with those who use it.
+    /// - Parameter committer: where commits block; nothing else should run there.
+    /// - Throws: `.backend` when the file cannot be opened or read, `.damaged` when it holds what
+    ///   cannot be; it is never repaired by guessing.
+    package static func open(
+        _ configuration: StoreConfiguration, on executor: any ActorExecutor,
+        committingOn committer: any ActorExecutor
+    ) throws(StoreError) -> (store: MVCCStore, summary: StoreSummary) {
+        let environment = try backend { () throws(BackendError) in
+            try Environment(path: configuration.path, quotaBytes: configuration.quotaBytes)
+        }
+        let contents = try StoreContents(
+            reading: backend { () throws(BackendError) in try ReadTransaction(environment) })
+        let records = try backend { () throws(BackendError) in try RecordLayers(environment) }
+        let size = try backend { () throws(BackendError) in try environment.size() }
+        let summary = contents.summary
+        let commits = CommitState(
+            configuration, backend: Backend(environment, on: committer),
+            durable: CommittedState(index: summary.consistentIndex, size: size))
+        return (MVCCStore(contents, records, commits, executor), summary)
+    }
+
+    private init(
+        _ contents: consuming StoreContents, _ records: consuming RecordLayers,
+        _ commits: consuming CommitState, _ executor: any ActorExecutor
+    ) {
+        self.executor = executor
+        self.records = records
+        self.commits = commits
+        let summary = contents.summary
+        revision = summary.revision
+        compacted = summary.compacted
+        appliedIndex = summary.consistentIndex
+        appliedTerm = summary.term
+        index = contents.index
+    }
+
+    /// Keys that exist now.
+    package var liveKeys: Int { index.liveKeys }
+}
+
+// MARK: - Applying entries
+
+extension MVCCStore {
+    /// Begins to apply the log entry at `index`. Everything until `endApply` is one transaction:
+    /// its changes share one revision and reach the disk together.
+    ///
+    /// - Returns: false when the entry's effects are here already, as happens in the replay after
+    ///   a crash: then nothing is to be done, and no scope was begun.
+    /// - Throws: `.backend` after a failed commit: nothing is applied until the store is opened
+    ///   again.
+    package func beginApply(at index: LogIndex, term: Term) throws(StoreError) -> Bool {
+        precondition(applying == nil, "an apply within an apply")
+        if let failure = commits.failure { throw .backend(failure) }
+        guard index > appliedIndex else { return false }
+        applying = ApplyScope(index: index, term: term)
+        return true
+    }
+
+    /// The entry is applied. If it changed keys the revision is one higher now.
+    /// - Returns: the newest revision.
+    @discardableResult
+    package func endApply() -> Revision {
+        guard let scope = applying else { preconditionFailure("no apply to end") }
+        applying = nil
+        if scope.changes > 0 { revision = revision.next }
+        appliedIndex = scope.index
+        appliedTerm = scope.term
+        commits.pendingWrites += max(1, scope.writes)
+        paceCommits()
+        return revision
+    }
+
+    /// The position of the next change of the apply in progress.
+    func nextPosition() -> RevisionPosition {
+        guard let scope = applying else { preconditionFailure("a change outside an apply") }
+        return RevisionPosition(main: revision.next, sub: scope.changes)
+    }
+
+    @inline(__always)
+    func noteChange() {
+        applying?.changes += 1
+        applying?.writes += 1
+    }
+}
+
+// MARK: - The other tables
+
+extension MVCCStore {
+    /// Writes a record of another table than `key`, within the apply in progress.
+    /// - Throws: `.keyTooLong` beyond `Table.maximumKeyLength`; nothing was written then.
+    package func write(_ table: Table, key: [UInt8], value: [UInt8]) throws(StoreError) {
+        try change(TableChange(table: table, key: key, value: value))
+    }
+
+    /// Deletes a record of another table than `key`, if it is there, within the apply in progress.
+    package func remove(_ table: Table, key: [UInt8]) throws(StoreError) {
+        try change(TableChange(table: table, key: key, value: nil))
+    }
+
+    private func change(_ change: TableChange) throws(StoreError) {
+        precondition(applying != nil, "a change outside an apply")
+        precondition(change.table != .key, "revisions are made by put and deleteRange")
+        precondition(!change.key.isEmpty)
+        guard change.key.count <= Table.maximumKeyLength else { throw .keyTooLong }
+        commits.add(change)
+        applying?.writes += 1
+    }
+
+    /// Who has a say after the entry being applied. Kept in table `meta` from its commit on.
+    package func setConfState(_ state: ConfState) {
+        precondition(applying != nil, "a change outside an apply")
+        commits.confState = state
+        applying?.writes += 1
+    }
+
+    /// Calls `visit` with the records of `table` in order of their keys, until it says false.
+    ///
+    /// As of the last finished commit: meant for the time between opening and the first apply.
+    /// The bytes are valid during the call only.
+    package func scan(
+        _ table: Table,
+        _ visit: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
+    ) throws(StoreError) {
+        try backend { () throws(BackendError) in try records.scan(table, visit) }
+    }
+}

@@ -1,0 +1,180 @@
+// A random walk through everything that can happen to a cluster, one seed each. The safety checks
+// run after every step; at the end the faults stop, and the cluster must get going again.
+
+import API
+import TestSupport
+import Testing
+
+@testable import Consensus
+
+@Suite("Random walks") struct ClusterFuzzTests {
+    @Test("No order of events breaks a promise of Raft", arguments: [1, 3, 5])
+    func walk(voters: Int) {
+        var commits = 0
+        var leaders = 0
+        var reads = 0
+        for seed in 0..<Walk.seeds {
+            var walk = Walk(voters: voters, seed: UInt64(seed))
+            walk.run(steps: Walk.steps)
+            let recovers = walk.recovers()
+            #expect(recovers, "seed \(seed) with \(voters) members does not recover")
+            commits += walk.cluster.checks.commitCount
+            leaders += walk.cluster.checks.leaderCount
+            reads += walk.cluster.checks.readsAnswered
+        }
+        // The walks go somewhere.
+        #expect(commits > 20 * Walk.seeds, "\(commits) commits")
+        #expect(reads > 5 * Walk.seeds, "\(reads) reads")
+        #expect(leaders > Walk.seeds, "\(leaders) leaders")
+    }
+
+    @Test("A walk repeats itself from its seed")
+    func repeats() {
+        var one = Walk(voters: 3, seed: 7)
+        var other = Walk(voters: 3, seed: 7)
+        one.run(steps: 500)
+        other.run(steps: 500)
+        #expect(one.cluster.network == other.cluster.network)
+        for (left, right) in zip(one.cluster.members, other.cluster.members) {
+            #expect(left.core == right.core)
+            #expect(left.applied == right.applied)
+        }
+    }
+}
+
+struct Walk {
+    /// More by hand: CAIRN_SEEDS=2000 swift test --filter Walk
+    static let seeds = Int(environment("CAIRN_SEEDS") ?? "") ?? 20
+    static let steps = 1500
+
+    var cluster: SimulatedCluster
+    private var random: SplitMix64
+    private var proposals = 0
+
+    init(voters: Int, seed: UInt64) {
+        random = SplitMix64(seed: seed &* 31 &+ UInt64(voters))
+        var options = RaftOptions()
+        options.electionTicks = 4
+        options.retainedEntries = .random(in: 1000...2000, using: &random)
+        options.maxInFlightMessages = .random(in: 1...8, using: &random)
+        options.maxMessageBytes = .random(in: 1...400, using: &random)
+        options.maxApplyCount = .random(in: 1...5, using: &random)
+        options.preVote = .random(using: &random)
+        options.checkQuorum = .random(using: &random)
+        cluster = SimulatedCluster(voters: Array(1...voters), options: options)
+        cluster.keepsNotes = false
+    }
+
+    mutating func run(steps: Int) {
+        for step in 0..<steps {
+            let id = cluster.members.randomElement(using: &random)!.id
+            act(on: id)
+            if step % 50 == 0 { SafetyChecks.checkLogMatching(cluster) }
+            if cluster.network.count > 200 { cluster.network.removeFirst(100) }
+        }
+        SafetyChecks.checkLogMatching(cluster)
+    }
+
+    private mutating func act(on id: MemberID) {
+        switch Int.random(in: 0..<1000, using: &random) {
+        case ..<420: for _ in cluster.members { deliverSomething() }
+        case ..<600: finishSomething(id)
+        case ..<740: cluster.step(id, .tick(dice: random.next()))
+        case ..<850: propose(id)
+        case ..<900: cluster.read(id, label: "")
+        case ..<925: loseSomething()
+        case ..<950: repeatSomething()
+        case ..<953: cluster.step(id, .campaign)
+        case ..<960: crashOrRestart(id)
+        case ..<965: cluster[id].disk.isHeld = true
+        case ..<980: cluster[id].disk.isHeld = false
+        case ..<984: partition()
+        case ..<995: cluster.cut = []
+        default:
+            let other = cluster.members.randomElement(using: &random)!.id
+            cluster.step(id, .unreachable(other))
+        }
+    }
+
+    private mutating func deliverSomething() {
+        guard !cluster.network.isEmpty else { return }
+        // Mostly in order, sometimes not.
+        let last = cluster.network.count - 1
+        let place = Bool.random(using: &random) ? 0 : Int.random(in: 0...last, using: &random)
+        cluster.deliver(at: place)
+    }
+
+    private mutating func finishSomething(_ id: MemberID) {
+        cluster.finishWrites(id, limit: .random(in: 1...3, using: &random))
+    }
+
+    private mutating func propose(_ id: MemberID) {
+        // Clients find the leader now and then.
+        let leader = cluster.members.first { $0.core?.role == .leader }?.id
+        let count = Int.random(in: 1...3, using: &random)
+        let entries = (0..<count).map { offset in
+            ProposedEntry(data: Array("\(proposals + offset)".utf8))
+        }
+        proposals += count
+        cluster.step(Bool.random(using: &random) ? leader ?? id : id, .propose(entries))
+    }
+
+    private mutating func loseSomething() {
+        guard let place = cluster.network.indices.randomElement(using: &random) else { return }
+        cluster.network.remove(at: place)
+    }
+
+    private mutating func repeatSomething() {
+        guard let message = cluster.network.randomElement(using: &random) else { return }
+        cluster.network.append(message)
+    }
+
+    private mutating func crashOrRestart(_ id: MemberID) {
+        let member = cluster[id]
+        guard member.core != nil else { return restart(id) }
+        // Some of what was not acknowledged may be on disk all the same.
+        cluster.crash(id, surviving: .random(in: 0...3, using: &random))
+        if Bool.random(using: &random) { restart(id) }
+    }
+
+    private mutating func restart(_ id: MemberID) {
+        let member = cluster[id]
+        let held = min(member.applied.count, member.disk.entries.count)
+        let applied = Int.random(in: 0...held, using: &random)
+        cluster.restart(id, applied: LogIndex(UInt64(applied)))
+    }
+
+    private mutating func partition() {
+        cluster.cut = []
+        let side = cluster.members.map(\.id).filter { _ in Bool.random(using: &random) }
+        for one in side {
+            for other in cluster.members.map(\.id) where !side.contains(other) {
+                cluster.cut.insert([one, other])
+                // Some cuts are one way only.
+                if Int.random(in: 0..<4, using: &random) > 0 { cluster.cut.insert([other, one]) }
+            }
+        }
+    }
+
+    /// Liveness: with the faults gone, somebody leads and commits within a few timeouts.
+    mutating func recovers() -> Bool {
+        cluster.cut = []
+        for id in cluster.members.map(\.id) {
+            cluster[id].disk.isHeld = false
+            if cluster[id].core == nil { restart(id) }
+        }
+        for _ in 0..<60 {
+            for id in cluster.members.map(\.id) {
+                cluster.step(id, .tick(dice: random.next()))
+            }
+            cluster.run()
+        }
+        SafetyChecks.checkLogMatching(cluster)
+        guard let leader = cluster.members.first(where: { $0.core?.role == .leader })?.core else {
+            return false
+        }
+        return cluster.members.allSatisfy {
+            $0.core?.applied == leader.last && $0.core?.leader == leader.id
+        }
+    }
+}

@@ -1,0 +1,197 @@
+// Power fails, or the process dies, after every single thing the log does to the disk.
+
+import API
+import Testing
+
+@testable import Storage
+
+/// A life of a log with all that it does: appends, a new leader's replacements, commits that are
+/// not synced, cuts, snapshots, releases.
+struct WALLife {
+    var writer = LogWriter()
+    let disk: SimulatedDisk
+    /// The newest snapshot the log said is durable.
+    private(set) var snapshot = WALSnapshot.empty
+
+    init(on disk: SimulatedDisk) { self.disk = disk }
+
+    var configuration: WALConfiguration { .small(disk, segment: 2048) }
+
+    mutating func live() throws(WALError) {
+        let (store, _) = try WALStore.create(configuration, LogWriter.metadata)
+        try write(writer.append([40], term: 1), store)
+        try write(writer.append([900, 100], commit: 1, term: 2), store)
+        try write(writer.append([], commit: 3), store)
+        try write(writer.append([700, 10, 300], commit: 3), store)
+        try write(writer.replace(from: 5, [200, 80, 20], term: 3), store)
+        try write(writer.append([], commit: 6), store)
+        try write(writer.append([], commit: 7), store)
+        try write(writer.append([1500], commit: 7), store)
+        try save(5, store)
+        try write(writer.append([1000, 30], commit: 8), store)
+        try write(writer.append([512], commit: 10, term: 5), store)
+        try save(8, store)
+        _ = try store.release(before: snapshot.index, keeping: 1)
+        try write(writer.append([60, 61, 62], commit: 11), store)
+        try store.close()
+    }
+
+    private mutating func write(_ batch: WALBatch, _ store: WALStore) throws(WALError) {
+        store.add(batch)
+        try store.commit()
+        // A commit index alone is not promised to survive.
+        if !batch.entries.isEmpty { writer.acknowledge() }
+        try store.maintain()
+    }
+
+    private mutating func save(_ index: UInt64, _ store: WALStore) throws(WALError) {
+        let snapshot = WALSnapshot(
+            index: LogIndex(index), term: writer.content.entries[Int(index) - 1].term,
+            confState: ConfState(voters: [LogWriter.member]))
+        try store.save(snapshot)
+        self.snapshot = snapshot
+        writer.acknowledge()
+    }
+
+    /// Opens what is left; every acknowledged record must be there, and nothing never written.
+    func checkRecovery(_ comment: String) throws {
+        let opened: (store: WALStore, recovery: WALRecovery)
+        do throws(WALError) {
+            opened = try WALStore.open(configuration, from: .newestSnapshot(notAfter: LogIndex(8)))
+        } catch {
+            guard case .notFound = error else { throw error }
+            #expect(writer.acknowledged == 1, "an acknowledged log is gone: \(comment)")
+            // Made anew, whatever a crash has left of the first attempt.
+            let (store, _) = try WALStore.create(configuration, LogWriter.metadata)
+            try store.close()
+            return
+        }
+        let recovery = opened.recovery
+        #expect(recovery.snapshot.index >= snapshot.index, "\(comment)")
+        let place = writer.place(of: recovery)
+        #expect(place.map { $0 >= writer.acknowledged - 1 } == true, "\(comment): \(recovery)")
+
+        // The log goes on where it was.
+        let last = recovery.entries.last?.index ?? recovery.snapshot.index
+        let term = max(recovery.hardState.term, Term(1))
+        let next = [
+            Entry(term: term, index: last.next, data: [1]), Entry(term: term, index: last + 2),
+        ]
+        opened.store.add(WALBatch(entries: next, hardState: nil))
+        try opened.store.commit()
+        try opened.store.maintain()
+        try opened.store.close()
+        let (store, again) = try WALStore.open(
+            configuration, from: .newestSnapshot(notAfter: LogIndex(8)))
+        #expect(again.entries == recovery.entries + next, "\(comment)")
+        #expect(again.repair == nil, "\(comment)")
+        try store.close()
+    }
+}
+
+@Suite("WAL: crashes")
+struct WALCrashTests {
+    /// How many changes of the disk a whole life makes.
+    static func changes() throws -> Int {
+        let disk = SimulatedDisk()
+        disk.changesUntilPowerFails = .max
+        var life = WALLife(on: disk)
+        try life.live()
+        return Int.max - (disk.changesUntilPowerFails ?? 0)
+    }
+
+    @Test("Power fails after any step: what was acknowledged is there", arguments: 1...12)
+    func powerFails(seed: UInt64) throws {
+        for step in 0..<(try Self.changes()) {
+            let disk = SimulatedDisk(seed: seed &* 1000 &+ UInt64(step))
+            disk.changesUntilPowerFails = step
+            var life = WALLife(on: disk)
+            #expect(throws: WALError.self) { try life.live() }
+            disk.crash()
+            try life.checkRecovery("seed \(seed), step \(step)")
+        }
+    }
+
+    @Test("The process is killed after any step: what was written is there")
+    func killed() throws {
+        for step in 0..<(try Self.changes()) {
+            let disk = SimulatedDisk(seed: UInt64(step))
+            disk.changesUntilPowerFails = step
+            var life = WALLife(on: disk)
+            #expect(throws: WALError.self) { try life.live() }
+            disk.kill()
+            try life.checkRecovery("step \(step)")
+        }
+    }
+
+    @Test("A life without a crash is read back whole, from its newest snapshot")
+    func undisturbed() throws {
+        let disk = SimulatedDisk()
+        var life = WALLife(on: disk)
+        try life.live()
+        disk.crash()
+        let (store, recovery) = try WALStore.open(
+            life.configuration, from: .snapshot(LogIndex(8), Term(3)))
+        #expect(recovery.entries.first?.index == LogIndex(9))
+        #expect(recovery.entries.last?.index == LogIndex(14))
+        #expect(recovery.hardState == life.writer.content.state)
+        #expect(recovery.snapshot.confState == ConfState(voters: [LogWriter.member]))
+        #expect(store.segments.first.map { $0.sequence > 0 } == true, "segments were released")
+        #expect(store.segments[0].firstIndex <= LogIndex(8))
+        try store.close()
+    }
+
+    @Test("Opening asks for a snapshot record that is there, of the right term")
+    func wrongStart() throws {
+        let disk = SimulatedDisk()
+        var life = WALLife(on: disk)
+        try life.live()
+        #expect(
+            throws: WALError.snapshotMismatch(
+                directory: "data/wal", wanted: LogIndex(8), found: Term(3))
+        ) {
+            _ = try WALStore.open(life.configuration, from: .snapshot(LogIndex(8), Term(4)))
+        }
+        for start in [
+            WALStart.snapshot(LogIndex(9), Term(3)), .snapshot(.zero, .zero),
+            .newestSnapshot(notAfter: LogIndex(4)),
+        ] {
+            do {
+                _ = try WALStore.open(life.configuration, from: start)
+                Issue.record("opened from \(start)")
+            } catch {
+                guard case .snapshotNotFound = wal(error) else {
+                    Issue.record("\(start): \(error)")
+                    continue
+                }
+            }
+        }
+    }
+
+    @Test("Nothing that recovery needs is released, and as many segments as asked for stay")
+    func release() throws {
+        let disk = SimulatedDisk()
+        var writer = LogWriter()
+        let (store, _) = try WALStore.create(.small(disk, segment: 1024), LogWriter.metadata)
+        while store.segments.count < 6 {
+            store.add(writer.append([600, 600], commit: UInt64(writer.content.entries.count)))
+            try store.commit()
+            try store.maintain()
+        }
+        #expect(throws: WALError.releasePastSnapshot(LogIndex(1), newest: .zero)) {
+            _ = try store.release(before: LogIndex(1), keeping: 1)
+        }
+        let index = store.segments[4].firstIndex.previous
+        try store.save(WALSnapshot(index: index, term: Term(1), confState: nil))
+        #expect(try store.release(before: index, keeping: 5) == 1)
+        #expect(try store.release(before: index, keeping: 1) == 2)
+        #expect(store.segments.count == 3)
+        #expect(try store.release(before: index, keeping: 1) == 0)
+        try store.close()
+        let (again, recovery) = try WALStore.open(
+            .small(disk, segment: 1024), from: .snapshot(index, Term(1)))
+        #expect(recovery.entries.first?.index == index.next)
+        #expect(recovery.entries.last?.index == writer.content.entries.last?.index)
+        try again.close()
+    }
+}
