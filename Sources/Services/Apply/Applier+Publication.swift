@@ -5,9 +5,6 @@ import API
 import Consensus
 
 extension Applier {
-    /// The version of this member, which is the cluster's when it is alone.
-    static let clusterVersion = "3.7.0"
-
     /// Called when there is a leader. Each start publishes once.
     func publish() {
         guard !hasPublished else { return }
@@ -17,10 +14,10 @@ extension Applier {
             ProposalHeader(id: ids.next()), member: identity.member, name: settings.name,
             clientURLs: settings.clientURLs)
         propose(payload: payload.array)
-        if membership.clusterVersion != Self.clusterVersion {
+        if membership.clusterVersion != ServedVersion.cluster {
             var payload = ByteBuffer()
             payload.appendClusterVersionSet(
-                ProposalHeader(id: ids.next()), version: Self.clusterVersion)
+                ProposalHeader(id: ids.next()), version: ServedVersion.cluster)
             propose(payload: payload.array)
         }
     }

@@ -26,7 +26,7 @@ package actor Applier: StateMachine {
 
     private(set) var membership: Membership
     var alarms: AlarmSet
-    private(set) var storageVersion: String?
+    var storageVersion: String?
     private var deadlines: RequestDeadlines
     /// Proposals that another leader was sent: their entries come back without them.
     private var forwarded: [RequestID: ClientProposal] = [:]
@@ -36,7 +36,11 @@ package actor Applier: StateMachine {
     private let arena = Arena()
     let response = ResponseBuffer()
     var term = Term.zero
-    var leader = MemberID.none
+    var leader = MemberID.none {
+        didSet { presence.hasLeader = leader != .none }
+    }
+    /// Asked by every call on the threads of the connections.
+    package nonisolated let presence = LeaderPresence()
     var hasPublished = false
 
     /// Who this member is.
@@ -57,16 +61,19 @@ package actor Applier: StateMachine {
         public var clientURLs: [String]
         /// Bytes in use beyond which nothing is added; nil is no quota.
         public var quotaBytes: Int64?
+        /// As Status reports it: the effective quota, or the flag when it is negative.
+        public var reportedQuota: Int64
         /// A request that is not done by then is given up.
         public var requestTimeoutNanoseconds: UInt64
 
         public init(
             name: String, clientURLs: [String], quotaBytes: Int64?,
-            requestTimeoutNanoseconds: UInt64
+            reportedQuota: Int64, requestTimeoutNanoseconds: UInt64
         ) {
             self.name = name
             self.clientURLs = clientURLs
             self.quotaBytes = quotaBytes
+            self.reportedQuota = reportedQuota
             self.requestTimeoutNanoseconds = requestTimeoutNanoseconds
         }
     }

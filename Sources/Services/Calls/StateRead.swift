@@ -1,0 +1,22 @@
+// A small read of the applied state that has no request to carry along.
+
+import API
+
+/// Calls `body` on the applied state, after a read index if it is not serializable.
+final class StateRead: AppliedRead {
+    let isSerializable: Bool
+    private let body: @Sendable (isolated Applier) -> Void
+    private let failed: @Sendable (Status) -> Void
+
+    init(
+        isSerializable: Bool, _ body: @escaping @Sendable (isolated Applier) -> Void,
+        failed: @escaping @Sendable (Status) -> Void
+    ) {
+        self.isSerializable = isSerializable
+        self.body = body
+        self.failed = failed
+    }
+
+    func serve(from applier: isolated Applier) { body(applier) }
+    func fail(_ status: Status) { failed(status) }
+}

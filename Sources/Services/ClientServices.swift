@@ -1,0 +1,62 @@
+// All that a client may call, in one table.
+
+import API
+import Consensus
+import Transport
+
+/// The gRPC services of a member. Everything it does not register is answered UNIMPLEMENTED.
+package struct ClientServices: Sendable {
+    private let gate: ProposalGate
+    private let reads: ReadGate
+    private let applier: Applier
+
+    /// - Parameter maxRequestBytes: the largest proposal.
+    package init(
+        raft: RaftNode, applier: Applier, ids: RequestIDSource, maxRequestBytes: Int
+    ) {
+        gate = ProposalGate(
+            raft: raft, applier: applier, ids: ids, maxRequestBytes: maxRequestBytes)
+        reads = ReadGate(raft: raft, applier: applier)
+        self.applier = applier
+    }
+
+    /// The table of methods for the servers of all threads.
+    package func methods() -> GRPCMethods {
+        var methods = GRPCMethods()
+        KVService(gate: gate, reads: reads).register(in: &methods)
+        ClusterService(gate: gate, reads: reads).register(in: &methods)
+        MaintenanceService(gate: gate, reads: reads).register(in: &methods)
+        HealthService(gate: gate).register(in: &methods)
+        methods.interceptor = { [presence = applier.presence] context in
+            checkMetadata(context, hasLeader: presence.hasLeader)
+        }
+        return methods
+    }
+
+    /// Asks for a key that need not exist, to see whether reads are served; for health probes.
+    /// - Parameter answer: called once, from any thread, with nil or the reason why not.
+    package func probe(isSerializable: Bool, _ answer: @escaping @Sendable (Status?) -> Void) {
+        reads.submit(
+            StateRead(isSerializable: isSerializable) { _ in
+                answer(nil)
+            } failed: {
+                answer($0)
+            })
+    }
+
+    /// Calls `body` with the applied state, from any thread.
+    package func inspect(_ body: @escaping @Sendable (isolated Applier) -> Void) {
+        reads.submit(StateRead(isSerializable: true, body) { _ in })
+    }
+}
+
+/// The checks before every handler (reference: semantics.md, Limits and interceptors).
+private func checkMetadata(_ context: CallContext, hasLeader: Bool) -> Status? {
+    let isVersionText = context.withMetadata("client-api-version") { bytes in
+        bytes.map { String(validating: $0, as: UTF8.self) != nil } ?? true
+    }
+    if !isVersionText { return .invalidClientAPIVersion }
+    if hasLeader { return nil }
+    let wantsLeader = context.withMetadata("hasleader") { $0?.elementsEqual("true".utf8) ?? false }
+    return wantsLeader ? .noLeader : nil
+}

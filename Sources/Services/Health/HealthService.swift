@@ -1,0 +1,78 @@
+// grpc.health.v1.Health: whether this server takes calls, for load balancers (gRPC's health
+// checking protocol). Only the whole server, service "", is known, as in etcd.
+
+import API
+import Transport
+
+struct HealthService: Sendable {
+    let gate: ProposalGate
+
+    func register(in methods: inout GRPCMethods) {
+        methods.unary("/grpc.health.v1.Health/Check") { call, bytes in check(bytes, call) }
+        methods.unary("/grpc.health.v1.Health/List") { call, _ in list(call) }
+        methods.serverStreaming("/grpc.health.v1.Health/Watch") { call, bytes in
+            watch(bytes, call)
+        }
+    }
+
+    private func service(named bytes: UnsafeRawBufferPointer) throws(RequestRefusal) -> String {
+        let arena = gate.arenas.take()
+        defer { gate.arenas.putBack(arena) }
+        return try decodeRequest(HealthCheckRequest.self, bytes, in: arena).service
+    }
+
+    func check(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+        do throws(RequestRefusal) {
+            guard try service(named: bytes).isEmpty else {
+                return reply.fail(Status(.notFound, "unknown service"))
+            }
+            reply.respond(.serving)
+        } catch {
+            reply.fail(error.status)
+        }
+    }
+
+    func list(_ reply: any Replying) {
+        // map<string, HealthCheckResponse> with the one entry "".
+        var response = ByteBuffer()
+        let entry = response.beginMessage(1)
+        let status = response.beginMessage(2)
+        response.appendHealthCheckResponse(.serving)
+        response.endMessage(status)
+        response.endMessage(entry)
+        response.withUnsafeBytes { reply.respond($0) }
+    }
+
+    /// Tells the status now; it does not change while the server runs, and the end of the stream
+    /// tells the rest.
+    func watch(
+        _ bytes: UnsafeRawBufferPointer, _ call: StreamingCall
+    ) -> (any StreamingHandler)? {
+        do throws(RequestRefusal) {
+            let isKnown = try service(named: bytes).isEmpty
+            var response = ByteBuffer()
+            response.appendHealthCheckResponse(isKnown ? .serving : .serviceUnknown)
+            response.withUnsafeBytes { _ = call.send($0) }
+            return HealthWatch()
+        } catch {
+            call.finish(error.status)
+            return nil
+        }
+    }
+}
+
+/// A watch of the health that lasts until the client leaves.
+private final class HealthWatch: StreamingHandler {
+    func received(_ message: UnsafeRawBufferPointer) {}
+    func halfClosed() {}
+    func writable() {}
+    func cancelled() {}
+}
+
+extension Replying {
+    fileprivate func respond(_ status: ServingStatus) {
+        var response = ByteBuffer()
+        response.appendHealthCheckResponse(status)
+        response.withUnsafeBytes { respond($0) }
+    }
+}
