@@ -1,0 +1,33 @@
+// Which actor lives on which thread. Decided here and nowhere else.
+//
+// What talks on every request shares a loop, so that a call from one to the other is a function
+// call: the connections of clients, Raft, and the applied state. What blocks in the kernel has a
+// thread of its own.
+
+import API
+import Transport
+
+/// The threads of a member.
+final class ExecutorTable: Sendable {
+    /// Client connections, RaftNode, Applier, MVCCStore.
+    let main: EventLoop
+    /// WriteAheadLog: fdatasync.
+    let log: EventLoop
+    /// Backend: LMDB's commits.
+    let backend: EventLoop
+
+    /// Starts the threads.
+    /// - Throws: when the system is out of threads or descriptors.
+    init() throws(TransportError) {
+        main = try EventLoop(name: "cairn-main")
+        log = try EventLoop(name: "cairn-wal")
+        backend = try EventLoop(name: "cairn-backend")
+    }
+
+    /// Ends the threads: first the one that gives the others work.
+    func stop() {
+        main.stop()
+        log.stop()
+        backend.stop()
+    }
+}

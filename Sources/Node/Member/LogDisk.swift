@@ -1,0 +1,38 @@
+// Raft's view of the write-ahead log.
+
+import API
+import Consensus
+import Storage
+
+/// Hands RaftNode's writes to the WriteAheadLog. On the node's executor.
+final class LogDisk: EntryStore {
+    private let log: WriteAheadLog
+
+    init(_ log: WriteAheadLog) { self.log = log }
+
+    func persist(
+        _ write: LogWrite,
+        completion: @escaping @Sendable (Result<Void, EntryStoreFailure>) -> Void
+    ) {
+        let batch = WALBatch(
+            entries: write.entries, hardState: write.hardState, mustSync: write.mustSync)
+        do throws(WALError) {
+            try log.persist(batch) { completion($0.mapError(EntryStoreFailure.init)) }
+        } catch {
+            completion(.failure(EntryStoreFailure(error)))
+        }
+    }
+}
+
+extension EntryStoreFailure {
+    init(_ error: WALError) {
+        self.init(error.isDiskFull ? .noSpace : .other, error.description)
+    }
+}
+
+/// The links of a member that is alone.
+final class NoPeers: PeerSender {
+    func send(_ messages: [Message]) {
+        preconditionFailure("a single member has nobody to send \(messages.count) messages to")
+    }
+}
