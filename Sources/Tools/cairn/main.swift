@@ -1,2 +1,6 @@
+// The server: `cairn [flags]`.
+
 import Node
-print("cairn: not yet")
+
+let (configuration, log) = Program.configured()
+log.logger().info("starting an etcd server", metadata: .fields(configuration.logFields))

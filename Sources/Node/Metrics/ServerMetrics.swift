@@ -1,0 +1,183 @@
+// The metrics of a member, by etcd's names (reference: metrics.tsv). Each part is handed to the
+// component that updates it; what is only shown is read at the scrape.
+
+import API
+
+/// Made once per member; its instruments are updated from any thread.
+public struct ServerMetrics: Sendable {
+    public let registry: MetricsRegistry
+    public let raft: RaftMetrics
+    public let disk: DiskMetrics
+    public let store: StoreMetrics
+    public let server: RequestMetrics
+    public let health: HealthMetrics
+
+    public init(registry: MetricsRegistry = MetricsRegistry()) {
+        self.registry = registry
+        raft = RaftMetrics(registry)
+        disk = DiskMetrics(registry)
+        store = StoreMetrics(registry)
+        server = RequestMetrics(registry)
+        health = HealthMetrics(registry)
+        registry.gauge(
+            "etcd_server_version", "Which version is running. 1 for the version of the label.",
+            ("server_version", ProductVersion.etcd)
+        ).set(1)
+        registry.gauge(
+            "cairn_build_info", "1 for the version of Cairn of the label.",
+            ("version", ProductVersion.cairn)
+        ).set(1)
+        ProcessMetrics.register(in: registry)
+    }
+
+    /// Once the member's id is known.
+    public func setIdentity(_ member: MemberID) {
+        registry.gauge(
+            "etcd_server_id", "Server or member ID in hexadecimal format.",
+            ("server_id", member.hex)
+        ).set(1)
+    }
+
+    /// Once the cluster's version is decided.
+    /// - Parameter version: major and minor, such as `3.7`.
+    public func setClusterVersion(_ version: String) {
+        registry.gauge(
+            "etcd_cluster_version", "Which version the cluster runs. 1 for the current one.",
+            ("cluster_version", version)
+        ).set(1)
+    }
+}
+
+public struct RaftMetrics: Sendable {
+    public let hasLeader: Gauge
+    public let isLeader: Gauge
+    public let isLearner: Gauge
+    public let leaderChanges: Counter
+    /// The highest committed index.
+    public let committed: Gauge
+    /// The highest applied index.
+    public let applied: Gauge
+    public let pending: Gauge
+    public let failed: Counter
+    public let heartbeatFailures: Counter
+    public let slowReadIndexes: Counter
+    public let failedReadIndexes: Counter
+
+    init(_ registry: MetricsRegistry) {
+        hasLeader = registry.gauge(
+            "etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.")
+        isLeader = registry.gauge(
+            "etcd_server_is_leader", "Whether or not this member is a leader. 1 if it is.")
+        isLearner = registry.gauge(
+            "etcd_server_is_learner", "Whether or not this member is a learner. 1 if it is.")
+        leaderChanges = registry.counter(
+            "etcd_server_leader_changes_seen_total", "The number of leader changes seen.")
+        committed = registry.gauge(
+            "etcd_server_proposals_committed_total", "The highest committed Raft index.")
+        applied = registry.gauge(
+            "etcd_server_proposals_applied_total", "The highest applied Raft index.")
+        pending = registry.gauge(
+            "etcd_server_proposals_pending", "The current number of pending proposals.")
+        failed = registry.counter(
+            "etcd_server_proposals_failed_total", "The total number of failed proposals.")
+        heartbeatFailures = registry.counter(
+            "etcd_server_heartbeat_send_failures_total",
+            "The total number of leader heartbeats that were sent late.")
+        slowReadIndexes = registry.counter(
+            "etcd_server_slow_read_indexes_total",
+            "The total number of read indexes that were stale or timed out.")
+        failedReadIndexes = registry.counter(
+            "etcd_server_read_indexes_failed_total", "The total number of failed read indexes.")
+    }
+}
+
+public struct DiskMetrics: Sendable {
+    /// Nanoseconds.
+    public let walFsync: Histogram
+    /// Nanoseconds.
+    public let walWrite: Histogram
+    public let walWrittenBytes: Gauge
+    /// Nanoseconds.
+    public let backendCommit: Histogram
+
+    init(_ registry: MetricsRegistry) {
+        let bounds = Histogram.exponential(start: 0.001, count: 14)
+        walFsync = registry.histogram(
+            "etcd_disk_wal_fsync_duration_seconds", "How long fsync of the WAL took.",
+            bounds: bounds)
+        walWrite = registry.histogram(
+            "etcd_disk_wal_write_duration_seconds", "How long a write to the WAL took.",
+            bounds: bounds)
+        walWrittenBytes = registry.gauge(
+            "etcd_disk_wal_write_bytes_total", "Total number of bytes written to the WAL.")
+        backendCommit = registry.histogram(
+            "etcd_disk_backend_commit_duration_seconds", "How long a backend commit took.",
+            bounds: bounds)
+    }
+}
+
+public struct StoreMetrics: Sendable {
+    public let puts: Counter
+    public let ranges: Counter
+    public let deletes: Counter
+    public let txns: Counter
+    public let keys: Gauge
+    public let currentRevision: Gauge
+    public let compactRevision: Gauge
+    public let fileBytes: Gauge
+    public let usedBytes: Gauge
+    public let openReads: Gauge
+    public let putBytes: Gauge
+    public let quotaBytes: Gauge
+
+    init(_ registry: MetricsRegistry) {
+        puts = registry.counter("etcd_mvcc_put_total", "Total number of puts seen.")
+        ranges = registry.counter("etcd_mvcc_range_total", "Total number of ranges seen.")
+        deletes = registry.counter("etcd_mvcc_delete_total", "Total number of deletes seen.")
+        txns = registry.counter("etcd_mvcc_txn_total", "Total number of txns seen.")
+        keys = registry.gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.")
+        currentRevision = registry.gauge(
+            "etcd_debugging_mvcc_current_revision", "The current revision of the store.")
+        compactRevision = registry.gauge(
+            "etcd_debugging_mvcc_compact_revision", "The revision of the last compaction.")
+        compactRevision.set(-1)
+        fileBytes = registry.gauge(
+            "etcd_mvcc_db_total_size_in_bytes", "Size of the backend file in bytes.")
+        usedBytes = registry.gauge(
+            "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of the backend file in use.")
+        openReads = registry.gauge(
+            "etcd_mvcc_db_open_read_transactions", "The number of open read transactions.")
+        putBytes = registry.gauge(
+            "etcd_debugging_mvcc_total_put_size_in_bytes",
+            "Bytes of keys and values put since the start.")
+        quotaBytes = registry.gauge(
+            "etcd_server_quota_backend_bytes", "The backend's quota in bytes.")
+    }
+}
+
+public struct HealthMetrics: Sendable {
+    public let successes: Counter
+    public let failures: Counter
+    private let registry: MetricsRegistry
+
+    init(_ registry: MetricsRegistry) {
+        self.registry = registry
+        successes = registry.counter(
+            "etcd_server_health_success", "The total number of successful health checks.")
+        failures = registry.counter(
+            "etcd_server_health_failures", "The total number of failed health checks.")
+    }
+
+    /// One run of a check of /livez or /readyz.
+    /// - Parameter type: `livez` or `readyz`.
+    public func checked(type: String, name: String, succeeded: Bool) {
+        registry.gauge(
+            "etcd_server_healthcheck", "The result of each kind of healthcheck.", ("type", type),
+            ("name", name)
+        ).set(succeeded ? 1 : 0)
+        registry.counter(
+            "etcd_server_healthchecks_total", "The total number of each kind of healthcheck.",
+            ("type", type), ("name", name), ("status", succeeded ? "success" : "error")
+        ).increment()
+    }
+}
