@@ -5,8 +5,8 @@ import Testing
 
 @Suite("Membership")
 struct MembershipTests {
-    private let a = Member(id: MemberID(10), peerURLs: ["http://a:1"])
-    private let b = Member(id: MemberID(2), peerURLs: ["http://b:1"])
+    private let a = ClusterMember(id: MemberID(10), peerURLs: ["http://a:1"])
+    private let b = ClusterMember(id: MemberID(2), peerURLs: ["http://b:1"])
 
     @Test("lists its members by id")
     func sorted() {

@@ -6,11 +6,12 @@
 
 import API
 import Consensus
+import Logging
 import Services
 import Storage
 
 /// What a data directory held, opened.
-struct RecoveredMember {
+struct RecoveredMember: Sendable {
     let identity: Applier.Identity
     let store: MVCCStore
     let summary: StoreSummary
@@ -22,7 +23,45 @@ struct RecoveredMember {
     let snapshot: LogIndex
     let isNew: Bool
     /// Keeps other processes out while it lives.
-    let lock: any File
+    let lock: DirectoryLock
+
+    /// The lines etcd's log has at this point.
+    func describe(_ configuration: Configuration, to logger: Logger) {
+        if let repair {
+            logger.warning(
+                "cut off a write that a crash had torn",
+                metadata: .fields([
+                    "path": .string(repair.file), "offset": .int(Int64(repair.offset)),
+                ]))
+        }
+        logger.info(
+            "kvstore restored",
+            metadata: .fields(["current-rev": .int(summary.revision.rawValue)]))
+        logger.info(
+            isNew ? "starting local member" : "restarting local member",
+            metadata: .fields([
+                "local-member-id": .string(identity.member.hex),
+                "cluster-id": .string(identity.cluster.hex),
+                "commit-index": .uint(raft.hardState.commit.rawValue),
+                "applied-index": .uint(raft.applied.rawValue),
+            ]))
+    }
+}
+
+/// A lock on a data directory, given back when it goes away.
+///
+/// `@unchecked Sendable`: nothing is done with the file but to keep it open.
+final class DirectoryLock: @unchecked Sendable {
+    private let file: any File
+
+    /// - Throws: `RecoveryError` when another process has it.
+    init(_ path: String, _ files: SystemFiles) throws {
+        file = try files.open(path, .createOrKeep)
+        guard try file.tryLock() else {
+            throw RecoveryError(
+                description: "\(path) is locked: the data directory is in use by another process")
+        }
+    }
 }
 
 /// Why a member cannot start from what is on its disk.
@@ -48,7 +87,7 @@ struct Recovery {
 
     func open() throws -> RecoveredMember {
         try createDirectories()
-        let lock = try lockDirectory()
+        let lock = try DirectoryLock(configuration.memberDirectory + "/lock", files)
         let wal = walConfiguration
         let hasLog = try WriteAheadLog.exists(wal)
         if !hasLog, try files.exists(storeConfiguration.path) {
@@ -66,19 +105,9 @@ struct Recovery {
         }
     }
 
-    private func lockDirectory() throws -> any File {
-        let path = configuration.memberDirectory + "/lock"
-        let file = try files.open(path, .createOrKeep)
-        guard try file.tryLock() else {
-            throw RecoveryError(
-                description: "\(path) is locked: the data directory is in use by another process")
-        }
-        return file
-    }
-
     // MARK: A new member
 
-    private func create(_ wal: WALConfiguration, _ lock: any File) throws -> RecoveredMember {
+    private func create(_ wal: WALConfiguration, _ lock: DirectoryLock) throws -> RecoveredMember {
         let founder = try configuration.foundingMember()
         let (log, recovery) = try WriteAheadLog.create(
             wal, metadata: WALMetadata(member: founder.id, cluster: founder.clusterID),
@@ -90,7 +119,7 @@ struct Recovery {
     /// The state every first member of a cluster begins with, not on disk yet.
     private func found(
         _ log: WriteAheadLog, _ recovery: WALRecovery, _ store: MVCCStore,
-        _ summary: StoreSummary, _ lock: any File
+        _ summary: StoreSummary, _ lock: DirectoryLock
     ) throws -> RecoveredMember {
         let founder = try configuration.foundingMember()
         let identity = Applier.Identity(cluster: founder.clusterID, member: founder.id)
@@ -102,7 +131,7 @@ struct Recovery {
                 description: "the log in \(configuration.walDirectory) is empty and of member "
                     + "\(recovery.metadata.member.hex), not of \(identity.member.hex)")
         }
-        let member = Member(id: founder.id, peerURLs: founder.peerURLs, name: founder.name)
+        let member = ClusterMember(id: founder.id, peerURLs: founder.peerURLs, name: founder.name)
         let change = ConfChange(
             kind: .addNode, node: founder.id, context: Array(member.json.description.utf8))
         var bytes = ByteBuffer()
@@ -116,7 +145,7 @@ struct Recovery {
 
     // MARK: A member that has run before
 
-    private func reopen(_ wal: WALConfiguration, _ lock: any File) throws -> RecoveredMember {
+    private func reopen(_ wal: WALConfiguration, _ lock: DirectoryLock) throws -> RecoveredMember {
         // Only the store knows which snapshot record to start from.
         let (store, summary) = try openStore()
         let (log, recovery) = try WriteAheadLog.open(

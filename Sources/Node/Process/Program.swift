@@ -5,6 +5,43 @@ import Glibc
 import Logging
 
 public enum Program {
+    /// Runs a member until a signal asks it to stop.
+    public static func serve() -> Never {
+        let (configuration, log) = configured()
+        let logger = log.logger()
+        logger.info("starting an etcd server", metadata: .fields(configuration.logFields))
+        TerminationSignal.prepare()
+        _ = FileDescriptors.raiseLimit()
+        if configuration.locksMemory, let reason = ProcessMemory.lock() {
+            logger.critical(
+                "failed to lock memory", metadata: .fields(["error": .string(reason)]))
+            exit(1)
+        }
+        let server: MemberServer
+        do { server = try MemberServer(configuration, log: log) } catch {
+            refuse(error, logger)
+        }
+        let name = environment()["NOTIFY_SOCKET"]
+        if case .failed(let reason) = ServiceManager.notify("READY=1", socketName: name) {
+            logger.error(
+                "failed to notify systemd for readiness",
+                metadata: .fields(["error": .string(reason)]))
+        }
+        let signal = TerminationSignal.wait()
+        logger.info(
+            "received signal; shutting down", metadata: .fields(["signal": .string(signal.name)]))
+        server.stop()
+        signal.endProcess()
+    }
+
+    private static func refuse(_ error: any Error, _ logger: Logger) -> Never {
+        if let error = error as? BootstrapError {
+            logger.error("bootstrap failed", metadata: .fields(["error": .string("\(error)")]))
+        }
+        logger.critical("discovery failed", metadata: .fields(["error": .string("\(error)")]))
+        exit(1)
+    }
+
     /// Reads the command line and the environment and tells the log what they came to. Does not
     /// return for `--help`, `--version` and mistakes (exit statuses: reference, process.md).
     public static func configured() -> (Configuration, ServerLog) {

@@ -24,7 +24,7 @@ package actor Applier: StateMachine {
     /// Set once, before anything is applied: Raft and the state it drives need each other.
     var raft: RaftNode?
 
-    private(set) var membership: Membership
+    package private(set) var membership: Membership
     var alarms: AlarmSet
     var storageVersion: String?
     private var deadlines: RequestDeadlines
@@ -36,6 +36,8 @@ package actor Applier: StateMachine {
     private let arena = Arena()
     let response = ResponseBuffer()
     var term = Term.zero
+    /// Who has a say, and since which entry.
+    private var confState = (state: ConfState(), since: LogIndex.zero)
     var leader = MemberID.none {
         didSet { presence.hasLeader = leader != .none }
     }
@@ -105,7 +107,10 @@ package actor Applier: StateMachine {
     package func attach(_ raft: RaftNode) {
         precondition(raft.executor === executor, "Raft and its state share an executor")
         self.raft = raft
-        raft.assumeIsolated { $0.observe(self) }
+        confState.state = raft.assumeIsolated { raft in
+            raft.observe(self)
+            return raft.status.confState
+        }
         store.assumeIsolated { store in
             store.observeCommits { [weak self] event in
                 self?.assumeIsolated { $0.committed(event) }
@@ -136,6 +141,9 @@ package actor Applier: StateMachine {
 
     /// A commit has finished: what was postponed may go on.
     private func committed(_ event: CommitEvent) {
+        if case .committed(let durable, _) = event, durable.index >= confState.since {
+            events.storeHolds(durable, confState: confState.state)
+        }
         events.storeCommitted(event)
         guard !postponed.isEmpty else { return }
         let rest = postponed
@@ -279,10 +287,10 @@ extension Applier {
             throw ApplyFailure("a joint configuration change is not served yet")
         }
         let change: ConfChange
-        let member: Member
+        let member: ClusterMember
         do {
             change = try entry.data.withUnsafeBytes { try ConfChange(decoding: $0) }
-            member = try Member(json: change.context)
+            member = try ClusterMember(json: change.context)
         } catch {
             throw ApplyFailure("entry \(entry.index.rawValue) is no configuration change: \(error)")
         }
@@ -293,13 +301,14 @@ extension Applier {
         let confState = raft.assumeIsolated {
             $0.membershipChanged([.addVoter(change.node)])
         }
+        self.confState = (confState, since: entry.index)
         store.assumeIsolated { $0.setConfState(confState) }
         try keep(member)
         events.memberAdded(member)
         return Outcome()
     }
 
-    private func keep(_ member: Member) throws(ApplyFailure) {
+    private func keep(_ member: ClusterMember) throws(ApplyFailure) {
         try inStore { store throws(StoreError) in
             try store.write(
                 .members, key: Array(member.id.hex.utf8),

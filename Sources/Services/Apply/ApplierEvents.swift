@@ -6,11 +6,13 @@ import Storage
 
 /// Told about changes as they are applied. On the applier's executor.
 package protocol ApplierEvents: AnyObject, Sendable {
-    func memberAdded(_ member: Member)
-    func attributesPublished(_ member: Member)
+    func memberAdded(_ member: ClusterMember)
+    func attributesPublished(_ member: ClusterMember)
     func clusterVersionChanged(from old: String?, to new: String)
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool)
     func storeCommitted(_ event: CommitEvent)
+    /// Everything through `durable.index` is on disk in the store; `confState` is that of then.
+    func storeHolds(_ durable: CommittedState, confState: ConfState)
     func leaderChanged(to leader: MemberID, term: Term)
     /// The write-ahead log failed: reads go on, writes are refused.
     func logFailed(_ failure: EntryStoreFailure)

@@ -32,7 +32,7 @@ struct StoredState: Sendable {
             return true
         }
         membership = Membership(
-            cluster: cluster, members: try members.map { try Member(json: $0.json) },
+            cluster: cluster, members: try members.map { try ClusterMember(json: $0.json) },
             removed: removed, clusterVersion: clusterVersion)
 
         var active: Set<AlarmFields> = []

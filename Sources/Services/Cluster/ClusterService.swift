@@ -33,7 +33,7 @@ struct ClusterService: Sendable {
     }
 }
 
-extension Member {
+extension ClusterMember {
     var fields: MemberFields {
         MemberFields(
             id: id, name: name, peerURLs: peerURLs, clientURLs: clientURLs, isLearner: isLearner)

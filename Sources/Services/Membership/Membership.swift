@@ -6,14 +6,14 @@ import API
 /// committed entries, so that all members agree on it at equal applied index.
 public struct Membership: Equatable, Sendable {
     public let cluster: ClusterID
-    public private(set) var members: [MemberID: Member] = [:]
+    public private(set) var members: [MemberID: ClusterMember] = [:]
     /// A removed id never comes back: a message from it is answered with its removal.
     public private(set) var removed: Set<MemberID> = []
     /// `X.Y.0`; nil until the leader has decided it.
     public private(set) var clusterVersion: String?
 
     public init(
-        cluster: ClusterID, members: [Member] = [], removed: Set<MemberID> = [],
+        cluster: ClusterID, members: [ClusterMember] = [], removed: Set<MemberID> = [],
         clusterVersion: String? = nil
     ) {
         self.cluster = cluster
@@ -23,10 +23,10 @@ public struct Membership: Equatable, Sendable {
     }
 
     /// All members, ascending by id, as MemberList answers.
-    public var sorted: [Member] { members.values.sorted { $0.id < $1.id } }
+    public var sorted: [ClusterMember] { members.values.sorted { $0.id < $1.id } }
 
     /// A member that was added, or whose peer URLs or role were changed, by a configuration change.
-    public mutating func add(_ member: Member) {
+    public mutating func add(_ member: ClusterMember) {
         precondition(!removed.contains(member.id), "member \(member.id.hex) was removed for good")
         members[member.id] = member
     }
@@ -36,7 +36,7 @@ public struct Membership: Equatable, Sendable {
     /// - Returns: the member as it is now, nil if there is none.
     public mutating func setAttributes(
         of id: MemberID, name: String, clientURLs: [String]
-    ) -> Member? {
+    ) -> ClusterMember? {
         members[id]?.name = name
         members[id]?.clientURLs = clientURLs
         return members[id]

@@ -26,6 +26,7 @@ struct BackendBatch: Sendable {
 /// What a commit made durable.
 struct CommitReport: Sendable {
     let consistentIndex: LogIndex
+    let term: Term
     let size: BackendSize
 }
 
@@ -64,7 +65,8 @@ actor Backend {
             try transaction.commit()
             return .success(
                 CommitReport(
-                    consistentIndex: batch.consistentIndex, size: try environment.size()))
+                    consistentIndex: batch.consistentIndex, term: batch.term,
+                    size: try environment.size()))
         } catch {
             failure = error
             return .failure(error)

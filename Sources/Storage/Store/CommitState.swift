@@ -6,6 +6,8 @@ import API
 package struct CommittedState: Hashable, Sendable {
     /// The last log entry whose effects are durable. The log is not needed up to here.
     package let index: LogIndex
+    /// That entry's term.
+    package let term: Term
     package let size: BackendSize
 }
 

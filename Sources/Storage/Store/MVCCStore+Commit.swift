@@ -94,7 +94,8 @@ extension MVCCStore {
     }
 
     private func succeed(_ report: CommitReport) {
-        commits.durable = CommittedState(index: report.consistentIndex, size: report.size)
+        commits.durable = CommittedState(
+            index: report.consistentIndex, term: report.term, size: report.size)
         let reached = commits.waiting.filter { $0.through <= report.consistentIndex }
         commits.waiting.removeAll { $0.through <= report.consistentIndex }
         paceCommits()

@@ -67,7 +67,8 @@ package actor MVCCStore {
         let summary = contents.summary
         let commits = CommitState(
             configuration, backend: Backend(environment, on: committer),
-            durable: CommittedState(index: summary.consistentIndex, size: size))
+            durable: CommittedState(
+                index: summary.consistentIndex, term: summary.term, size: size))
         return (MVCCStore(contents, records, commits, executor), summary)
     }
 

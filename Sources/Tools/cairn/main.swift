@@ -2,5 +2,4 @@
 
 import Node
 
-let (configuration, log) = Program.configured()
-log.logger().info("starting an etcd server", metadata: .fields(configuration.logFields))
+Program.serve()

@@ -3,7 +3,7 @@
 import API
 
 /// One member of the cluster.
-public struct Member: Hashable, Sendable {
+public struct ClusterMember: Hashable, Sendable {
     public let id: MemberID
     public var peerURLs: [String]
     public var isLearner: Bool
@@ -28,7 +28,7 @@ public struct MembershipError: Error, Hashable, Sendable {
     public let reason: String
 }
 
-extension Member {
+extension ClusterMember {
     /// etcd's JSON of a member: the value in bucket `members` and the context of a configuration
     /// change. Fields in etcd's order, empty ones but peerURLs left out.
     public var json: JSONValue {

@@ -4,10 +4,10 @@ import Testing
 @testable import Services
 
 @Suite("A member's record")
-struct MemberTests {
+struct ClusterMemberTests {
     @Test("is etcd's JSON, its empty fields left out")
     func json() throws {
-        let unstarted = Member(id: MemberID(1_991_473_312_055_241_453), peerURLs: ["http://a:1"])
+        let unstarted = ClusterMember(id: MemberID(1_991_473_312_055_241_453), peerURLs: ["http://a:1"])
         #expect(
             unstarted.json.description
                 == #"{"id":1991473312055241453,"peerURLs":["http://a:1"]}"#)
@@ -19,19 +19,19 @@ struct MemberTests {
             #"{"id":1991473312055241453,"peerURLs":["http://a:1"],"isLearner":true,"name":"m0","#
             + #""clientURLs":["http://b:2","http://c:3"]}"#
         #expect(started.json.description == text)
-        #expect(try Member(json: text.utf8) == started)
+        #expect(try ClusterMember(json: text.utf8) == started)
     }
 
     @Test("of etcd's bootstrap entry is understood, null peer URLs too")
     func foreign() throws {
         let bytes = Array(#"{"id":7,"peerURLs":null,"isPromote":true}"#.utf8)
-        #expect(try Member(json: bytes) == Member(id: MemberID(7), peerURLs: []))
+        #expect(try ClusterMember(json: bytes) == ClusterMember(id: MemberID(7), peerURLs: []))
     }
 
     @Test(
         "without an id is refused",
         arguments: ["{}", "[]", "{\"id\":\"7\"}", "{\"id\":-1}", "x"])
     func refused(_ text: String) {
-        #expect(throws: MembershipError.self) { try Member(json: text.utf8) }
+        #expect(throws: MembershipError.self) { try ClusterMember(json: text.utf8) }
     }
 }

@@ -1,0 +1,71 @@
+// The actors of a member, wired: Raft proposes to the log and applies to the state, services
+// propose to Raft and read the state, the keeper shortens the log behind the store.
+
+import API
+import Consensus
+import Services
+import Storage
+
+/// Raft and what it drives, not started yet.
+struct MemberActors: Sendable {
+    let identity: Applier.Identity
+    let store: MVCCStore
+    let applier: Applier
+    let raft: RaftNode
+    let services: ClientServices
+    let events: MemberEvents
+
+    /// On `executor`, where all of them will run.
+    init(
+        _ recovered: RecoveredMember, _ configuration: Configuration,
+        on executor: any ActorExecutor, metrics: ServerMetrics, serverLog: ServerLog
+    ) throws {
+        identity = recovered.identity
+        store = recovered.store
+        let logger = serverLog.logger()
+        let ids = RequestIDSource(
+            member: identity.member,
+            startMilliseconds: SystemClock().nanosecondsSinceEpoch / 1_000_000)
+        events = MemberEvents(identity, metrics: metrics, logger: logger)
+        applier = try Applier(
+            identity, settings: Applier.Settings(configuration), store: store, ids: ids,
+            on: executor, events: events, logger: logger)
+        raft = try RaftNode(
+            id: identity.member, options: RaftNodeOptions(configuration),
+            restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
+            peers: NoPeers(), machine: applier, random: SystemRandom(),
+            logger: serverLog.logger("raft"))
+        events.hasVersion(applier.assumeIsolated { $0.membership.clusterVersion != nil })
+        events.follow(
+            LogKeeper(
+                recovered.log, newest: recovered.snapshot,
+                snapshotCount: configuration.raft.snapshotCount,
+                maxSegments: configuration.storage.maxWALs, logger: logger))
+        services = ClientServices(
+            raft: raft, applier: applier, ids: ids,
+            maxRequestBytes: configuration.limits.maxRequestBytes)
+        applier.assumeIsolated { [raft] in $0.attach(raft) }
+    }
+}
+
+extension Applier.Settings {
+    init(_ configuration: Configuration) {
+        let quota = configuration.storage.quotaBytes
+        self.init(
+            name: configuration.name,
+            clientURLs: configuration.advertised.client.map(\.description),
+            quotaBytes: quota, reportedQuota: quota ?? -1,
+            // Reference: semantics.md, Limits and interceptors.
+            requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds)
+    }
+}
+
+extension RaftNodeOptions {
+    init(_ configuration: Configuration) {
+        self.init()
+        raft.electionTicks = configuration.raft.electionTicks
+        raft.preVote = configuration.raft.preVote
+        raft.retainedEntries = Int(clamping: configuration.raft.snapshotCatchUpEntries)
+        tickNanoseconds = configuration.raft.heartbeatNanoseconds
+    }
+}

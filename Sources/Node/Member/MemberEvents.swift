@@ -1,0 +1,131 @@
+// What happens to the applied state, told to those who run the member: log lines that scripts wait
+// for (reference: process.md) and metrics.
+
+import API
+import Consensus
+import Glibc
+import Logging
+import Services
+import Storage
+import Synchronization
+
+/// On the executor of the applied state, but for `whenReady`.
+final class MemberEvents: ApplierEvents {
+    private let identity: Applier.Identity
+    private let metrics: ServerMetrics
+    private let logger: Logger
+    private struct State {
+        var hasPublished = false
+        var hasVersion = false
+        var ready: (@Sendable () -> Void)?
+        var keeper: LogKeeper?
+    }
+    private let state = Mutex(State())
+
+    init(_ identity: Applier.Identity, metrics: ServerMetrics, logger: Logger) {
+        self.identity = identity
+        self.metrics = metrics
+        self.logger = logger
+    }
+
+    /// Whether the cluster's version was decided before this start.
+    func hasVersion(_ known: Bool) { state.withLock { $0.hasVersion = known } }
+
+    /// Calls `ready` once, when the member has published itself and the cluster has a version.
+    func whenReady(_ ready: @escaping @Sendable () -> Void) {
+        state.withLock { $0.ready = ready }
+    }
+
+    /// The keeper is told of commits.
+    func follow(_ keeper: LogKeeper) { state.withLock { $0.keeper = keeper } }
+
+    private func checkReady() {
+        let ready = state.withLock { state -> (@Sendable () -> Void)? in
+            guard state.hasPublished, state.hasVersion else { return nil }
+            return state.ready.take()
+        }
+        ready?()
+    }
+
+    // MARK: ApplierEvents
+
+    func memberAdded(_ member: ClusterMember) {
+        logger.info(
+            "added member",
+            metadata: .fields([
+                "cluster-id": .string(identity.cluster.hex),
+                "local-member-id": .string(identity.member.hex),
+                "added-peer-id": .string(member.id.hex),
+                "added-peer-peer-urls": .strings(member.peerURLs),
+                "added-peer-is-learner": .bool(member.isLearner),
+            ]))
+    }
+
+    func attributesPublished(_ member: ClusterMember) {
+        guard member.id == identity.member else { return }
+        logger.info(
+            "published local member to cluster through raft",
+            metadata: .fields([
+                "local-member-id": .string(member.id.hex),
+                "local-member-attributes": .string(
+                    "{Name:\(member.name) ClientURLs:\(member.clientURLs)}"),
+                "cluster-id": .string(identity.cluster.hex),
+            ]))
+        state.withLock { $0.hasPublished = true }
+        checkReady()
+    }
+
+    func clusterVersionChanged(from old: String?, to new: String) {
+        let short = new.split(separator: ".").prefix(2).joined(separator: ".")
+        logger.info(
+            old == nil ? "set initial cluster version" : "updated cluster version",
+            metadata: .fields([
+                "cluster-id": .string(identity.cluster.hex),
+                "local-member-id": .string(identity.member.hex),
+                "cluster-version": .string(short),
+            ]))
+        metrics.setClusterVersion(short)
+        state.withLock { $0.hasVersion = true }
+        checkReady()
+    }
+
+    func alarmChanged(_ alarm: AlarmFields, isActive: Bool) {
+        logger.warning(
+            isActive ? "alarm raised" : "alarm disarmed",
+            metadata: .fields([
+                "alarm": .string(alarm.text), "from": .string(alarm.member.hex),
+            ]))
+    }
+
+    func storeCommitted(_ event: CommitEvent) {
+        switch event {
+        case .committed(_, let nanoseconds): metrics.disk.backendCommit.observe(nanoseconds)
+        case .failed(let error):
+            logger.critical(
+                "failed to commit the store", metadata: .fields(["error": .string("\(error)")]))
+        }
+    }
+
+    func storeHolds(_ durable: CommittedState, confState: ConfState) {
+        state.withLock { $0.keeper }?.committed(durable, confState: confState)
+    }
+
+    func leaderChanged(to leader: MemberID, term: Term) {
+        metrics.raft.hasLeader.set(leader == .none ? 0 : 1)
+        metrics.raft.isLeader.set(leader == identity.member ? 1 : 0)
+        if leader != .none { metrics.raft.leaderChanges.increment() }
+    }
+
+    func logFailed(_ failure: EntryStoreFailure) {
+        logger.error(
+            "the write-ahead log failed; no writes are taken until this member is started again",
+            metadata: .fields(["error": .string("\(failure)")]))
+    }
+
+    func cannotApply(_ index: LogIndex, _ reason: String) -> Never {
+        logger.critical(
+            "cannot apply an entry; the member stops, for no later one may be applied",
+            metadata: .fields(["index": .uint(index.rawValue), "error": .string(reason)]))
+        exit(1)
+    }
+}
