@@ -92,6 +92,7 @@ struct KeyIndexTests {
         }
         try index.checkInvariants()
         #expect(index.levels >= 3)
+        let full = index.memoryBytes
         var left = 12_000
         for share in numbers.chunks(of: 3_000) {
             revision = revision.next
@@ -110,6 +111,7 @@ struct KeyIndexTests {
             #expect(index.keys == left)
         }
         #expect(index.levels == 1)
+        #expect(index.memoryBytes < full / 2, "free pages go back to the system")
     }
 
     private func compact(_ index: inout KeyIndex, to revision: Revision) {

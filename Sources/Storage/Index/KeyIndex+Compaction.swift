@@ -16,6 +16,7 @@ extension KeyIndex {
     package mutating func compact(
         to revision: Revision, from key: [UInt8]? = nil, budget: Int = .max
     ) -> [UInt8]? {
+        precondition(budget > 0, "a slice that may look at nothing never ends")
         var (leaf, index, _) = (key ?? []).withUnsafeBytes { descend(to: $0) }
         var budget = budget
         while true {
