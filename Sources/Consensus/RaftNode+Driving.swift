@@ -30,6 +30,7 @@ extension RaftNode {
             releaseReads()
             askForReads()
         }
+        noticeApplied()
         if !actions.apply.isEmpty { apply(actions.apply) }
     }
 
@@ -50,8 +51,6 @@ extension RaftNode {
         let through = machine.apply(batch)
         guard through > core.applied, !isStopped else { return }
         perform(core.step(.applied(through)))
-        releaseReads()
-        campaignIfCaughtUp()
     }
 
     func applyPostponed() {
@@ -68,6 +67,13 @@ extension RaftNode {
         guard campaignsWhenCaughtUp, core.applied == core.committed else { return }
         campaignsWhenCaughtUp = false
         handle(.campaign)
+    }
+
+    func noticeApplied() {
+        guard core.applied != knownApplied else { return }
+        knownApplied = core.applied
+        releaseReads()
+        campaignIfCaughtUp()
     }
 
     func noticeLeader() {

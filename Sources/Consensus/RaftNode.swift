@@ -10,6 +10,7 @@ import DequeModule
 import Logging
 
 public actor RaftNode {
+    public nonisolated let id: MemberID
     public nonisolated let executor: any ActorExecutor
     public nonisolated let unownedExecutor: UnownedSerialExecutor
 
@@ -45,6 +46,7 @@ public actor RaftNode {
 
     var ticks = 0
     var timer: (any TimerHandle)?
+    var knownApplied = LogIndex.zero
     var knownLeader = MemberID.none
     var hadLeader = false
     var storageFailure: EntryStoreFailure?
@@ -57,6 +59,7 @@ public actor RaftNode {
         peers: any PeerSender, machine: any StateMachine, random: any RandomSource, logger: Logger
     ) throws(RestoreError) {
         core = try RaftCore(id: id, options: options.raft, restoring: state)
+        self.id = id
         self.options = options
         self.executor = executor
         unownedExecutor = executor.asUnownedSerialExecutor()

@@ -141,7 +141,11 @@ struct WALDiskTests {
         #expect(throws: WALError.notFound(directory: configuration.directory)) {
             _ = try WALStore.open(configuration, from: .snapshot(.zero, .zero))
         }
+        // An empty directory, as somebody may have prepared it, is no log.
+        try SystemFiles().createDirectory(configuration.directory)
+        #expect(try !WriteAheadLog.exists(configuration))
         let (store, recovery) = try WALStore.create(configuration, LogWriter.metadata)
+        #expect(try WriteAheadLog.exists(configuration))
         #expect(recovery.metadata == LogWriter.metadata)
         #expect(recovery.snapshot == .empty)
         try store.close()

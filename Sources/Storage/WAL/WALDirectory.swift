@@ -10,19 +10,26 @@ struct WALDirectory {
 
     func path(of name: WALSegmentName) -> String { "\(path)/\(name)" }
 
+    /// Whether there is a log: a segment at least. An empty directory is none.
+    func exists() throws(WALError) -> Bool { try !names().isEmpty }
+
     /// The segments in order.
     /// - Throws: `.notFound` when there are none, `.missingSegment` when one is missing between.
     func segments() throws(WALError) -> [WALSegmentName] {
-        let names = try walFile { () throws(FileError) in
-            guard try files.exists(path) else { return [WALSegmentName]() }
-            return try files.list(path).compactMap(WALSegmentName.init).sorted()
-        }
+        let names = try names()
         if names.isEmpty { throw .notFound(directory: path) }
         for (name, next) in zip(names, names.dropFirst())
         where next.sequence != name.sequence + 1 {
             throw .missingSegment(directory: path, sequence: name.sequence + 1)
         }
         return names
+    }
+
+    private func names() throws(WALError) -> [WALSegmentName] {
+        try walFile { () throws(FileError) in
+            guard try files.exists(path) else { return [] }
+            return try files.list(path).compactMap(WALSegmentName.init).sorted()
+        }
     }
 
     /// What a scan found besides the recovery: where to go on writing.

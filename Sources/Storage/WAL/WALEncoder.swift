@@ -22,16 +22,15 @@ struct WALEncoder: ~Copyable {
     /// Forgets the frames, which have been written, and keeps at most `limit` bytes of memory.
     mutating func removeAll(keepingAtMost limit: Int) { buffer.removeAll(keepingAtMost: limit) }
 
-    /// A raftpb.Entry as etcd up to 3.6 writes it: all numbers present, no data when it is empty.
     mutating func append(_ entry: borrowing Entry) {
-        let frame = open(.entry, dataSize: WALPayload.size(entry))
-        WALPayload.append(entry, to: &buffer)
+        let frame = open(.entry, dataSize: entry.encodedSize())
+        entry.encode(into: &buffer)
         close(frame)
     }
 
     mutating func append(_ state: HardState) {
         let frame = open(.state, dataSize: WALPayload.size(state))
-        WALPayload.append(state, to: &buffer)
+        state.encode(into: &buffer)
         close(frame)
     }
 

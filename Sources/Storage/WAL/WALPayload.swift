@@ -1,9 +1,8 @@
 // What records hold: raftpb.Entry, raftpb.HardState, walpb.Snapshot, etcdserverpb.Metadata.
 //
-// Written as etcd up to 3.6 writes them (proto2: every number present). etcd 3.7 leaves out what
-// was never set, such as the kind of a normal entry; both are read. Reading is strict (no unknown
-// field, no term 0), because the kind of a record is outside its checksum: an entry that is taken
-// for a state by one flipped bit must not pass.
+// Written as API/Raft writes them, which is etcd 3.7's way. Read more strictly than a message from
+// a peer (no unknown field, no term 0), because the kind of a record is outside its checksum: an
+// entry that is taken for a state by one flipped bit must not pass.
 
 import API
 
@@ -41,21 +40,6 @@ enum WALPayload {
     static let termLimit: UInt64 = 1 << 48
 
     // MARK: - Entry
-
-    static func size(_ entry: borrowing Entry) -> Int {
-        let numbers =
-            3 + WireSize.varint(UInt64(entry.kind.rawValue))
-            + WireSize.varint(entry.term.rawValue) + WireSize.varint(entry.index.rawValue)
-        let count = entry.data.count
-        return count == 0 ? numbers : numbers + WireSize.element(4, byteCount: count)
-    }
-
-    static func append(_ entry: borrowing Entry, to buffer: inout ByteBuffer) {
-        buffer.appendPresent(1, uint64: UInt64(entry.kind.rawValue))
-        buffer.appendPresent(2, uint64: entry.term.rawValue)
-        buffer.appendPresent(3, uint64: entry.index.rawValue)
-        if !entry.data.isEmpty { entry.data.withUnsafeBytes { buffer.appendElement(4, bytes: $0) } }
-    }
 
     /// An entry in a buffer that somebody else holds; not to be kept.
     struct EntryView {
@@ -99,12 +83,6 @@ enum WALPayload {
             + WireSize.varint(state.commit.rawValue)
     }
 
-    static func append(_ state: HardState, to buffer: inout ByteBuffer) {
-        buffer.appendPresent(1, uint64: state.term.rawValue)
-        buffer.appendPresent(2, uint64: state.vote.rawValue)
-        buffer.appendPresent(3, uint64: state.commit.rawValue)
-    }
-
     static func state(_ bytes: UnsafeRawBufferPointer) -> HardState? {
         var state = HardState()
         let isWellFormed = fields(of: bytes) { number, value in
@@ -128,11 +106,7 @@ enum WALPayload {
         buffer.appendPresent(2, uint64: snapshot.term.rawValue)
         if let confState = snapshot.confState {
             let message = buffer.beginMessage(3)
-            for id in confState.voters { buffer.appendPresent(1, uint64: id.rawValue) }
-            for id in confState.learners { buffer.appendPresent(2, uint64: id.rawValue) }
-            for id in confState.votersOutgoing { buffer.appendPresent(3, uint64: id.rawValue) }
-            for id in confState.learnersNext { buffer.appendPresent(4, uint64: id.rawValue) }
-            buffer.appendPresent(5, uint64: confState.autoLeave ? 1 : 0)
+            confState.encode(into: &buffer)
             buffer.endMessage(message)
         }
         return buffer.array
@@ -145,7 +119,7 @@ enum WALPayload {
             case (1, .varint(let value)): snapshot.index = LogIndex(value)
             case (2, .varint(let value)): snapshot.term = Term(value)
             case (3, .bytes(let value)):
-                guard let confState = confState(value) else { return false }
+                guard let confState = try? ConfState(decoding: value) else { return false }
                 snapshot.confState = confState
             default: return false
             }
@@ -155,22 +129,6 @@ enum WALPayload {
         guard isWellFormed, snapshot.term.rawValue < termLimit, isEmpty == (snapshot.term == .zero)
         else { return nil }
         return snapshot
-    }
-
-    private static func confState(_ bytes: UnsafeRawBufferPointer) -> ConfState? {
-        var state = ConfState()
-        let isWellFormed = fields(of: bytes) { number, value in
-            switch (number, value) {
-            case (1, .varint(let id)): state.voters.append(MemberID(id))
-            case (2, .varint(let id)): state.learners.append(MemberID(id))
-            case (3, .varint(let id)): state.votersOutgoing.append(MemberID(id))
-            case (4, .varint(let id)): state.learnersNext.append(MemberID(id))
-            case (5, .varint(let value)): state.autoLeave = value != 0
-            default: return false
-            }
-            return true
-        }
-        return isWellFormed ? state : nil
     }
 
     // MARK: - Metadata

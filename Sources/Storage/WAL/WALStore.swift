@@ -297,7 +297,7 @@ extension WALStore {
         let files = configuration.files
         let path = configuration.directory
         let lock = try takeLock(configuration)
-        if try walFile({ () throws(FileError) in try files.exists(path) }) {
+        if try WALDirectory(path: path, files: files).exists() {
             throw .alreadyExists(directory: path)
         }
         try walFile { () throws(FileError) in

@@ -73,9 +73,7 @@ public actor WriteAheadLog {
 
     /// Whether there is a log in `configuration.directory`.
     public static func exists(_ configuration: WALConfiguration) throws(WALError) -> Bool {
-        try walFile { () throws(FileError) in
-            try configuration.files.exists(configuration.directory)
-        }
+        try WALDirectory(path: configuration.directory, files: configuration.files).exists()
     }
 
     /// Makes a new, empty log in one step: after a crash it is there whole or not at all.

@@ -52,8 +52,7 @@ final class DeadlineWheel {
     }
 
     private func arm() {
-        timer = executor.schedule(afterNanoseconds: Self.tickNanoseconds) { [weak self] in
-            guard let self else { return }
+        timer = executor.schedule(afterNanoseconds: Self.tickNanoseconds) { [self] in
             timer = nil
             expire()
             if count > 0 && timer == nil { arm() }

@@ -51,6 +51,8 @@ public final class GRPCClientConnection: @unchecked Sendable {
         stream.resumeReading()
     }
 
+    deinit { http2.client = nil }
+
     public var executor: any ActorExecutor { http2.executor }
     /// Calls that are under way.
     public var callCount: Int { http2.session.openStreamCount }
@@ -227,7 +229,8 @@ public struct GRPCClientCall: @unchecked Sendable {
 
 /// The HTTP/2 side of a client connection.
 final class ClientHTTP2Connection: HTTP2Connection {
-    weak var client: GRPCClientConnection?
+    /// Unsafe: the client owns this object and clears the reference when it goes.
+    unowned(unsafe) var client: GRPCClientConnection?
 
     override func receivedGoAway(_ code: HTTP2ErrorCode, debugData: UnsafeRawBufferPointer) {
         let reason = String(decoding: debugData, as: UTF8.self)

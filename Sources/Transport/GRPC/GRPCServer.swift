@@ -58,7 +58,7 @@ public final class GRPCServer {
         guard !connections.isEmpty else { return done() }
         drained.append(done)
         for connection in connections.values { connection.drain() }
-        executor.schedule(afterNanoseconds: grace) { [weak self] in self?.abort() }
+        executor.schedule(afterNanoseconds: grace) { [self] in abort() }
     }
 
     /// Closes all connections at once; their calls are cancelled.

@@ -31,7 +31,7 @@ final class GRPCServerConnection: HTTP2Connection {
         lastReceived = server.executor.now
         lastSeen = lastReceived
         super.init(stream, session: session, sink: server.sink)
-        setTimer(server.configuration.prefaceTimeout) { [weak self] in self?.prefaceIsDue() }
+        setTimer(server.configuration.prefaceTimeout) { [self] in prefaceIsDue() }
     }
 
     override func openStream() -> HTTP2Stream? {
@@ -78,8 +78,8 @@ final class GRPCServerConnection: HTTP2Connection {
         let interval = server.configuration.keepaliveInterval
         guard interval > 0 else { return }
         let silence = executor.now.nanoseconds(since: lastReceived)
-        setTimer(interval > silence ? interval - silence : 1) { [weak self] in
-            self?.keepaliveIsDue()
+        setTimer(interval > silence ? interval - silence : 1) { [self] in
+            keepaliveIsDue()
         }
     }
 
@@ -89,7 +89,7 @@ final class GRPCServerConnection: HTTP2Connection {
         if isPingOutstanding { return abort() }
         isPingOutstanding = true
         session.submitPing(Self.keepalivePing)
-        setTimer(server.configuration.keepaliveTimeout) { [weak self] in self?.keepaliveIsDue() }
+        setTimer(server.configuration.keepaliveTimeout) { [self] in keepaliveIsDue() }
     }
 
     private func setTimer(_ nanoseconds: UInt64, _ work: @escaping () -> Void) {
@@ -118,8 +118,8 @@ final class GRPCServerConnection: HTTP2Connection {
         drainState = .noticed
         session.submitShutdownNotice()
         session.submitPing(Self.drainPing)
-        drainTimer = executor.schedule(afterNanoseconds: Self.drainPingTimeout) { [weak self] in
-            self?.finishDrain()
+        drainTimer = executor.schedule(afterNanoseconds: Self.drainPingTimeout) { [self] in
+            finishDrain()
         }
     }
 

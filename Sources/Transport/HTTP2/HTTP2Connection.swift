@@ -3,7 +3,7 @@
 
 import API
 
-class HTTP2Connection: ByteStreamHandler, HTTP2SessionOwner {
+class HTTP2Connection: HTTP2SessionOwner {
     /// Frames that are gathered for one write.
     static let writeBytes = 1 << 20
     /// When the stream holds more than this, gathering waits for `drained`, and so does reading: a
@@ -14,6 +14,7 @@ class HTTP2Connection: ByteStreamHandler, HTTP2SessionOwner {
     final let executor: any ActorExecutor
     final let session: HTTP2Session
     private let sink: OutputSink
+    private let events = StreamEvents()
     private var isFlushScheduled = false
     private var isReadingPaused = false
     /// Nothing more is received; what is gathered goes out and the stream is closed.
@@ -26,11 +27,13 @@ class HTTP2Connection: ByteStreamHandler, HTTP2SessionOwner {
         self.sink = sink
         executor = stream.executor
         session.owner = self
-        stream.handler = self
+        events.connection = self
+        stream.handler = events
         outputPending()
     }
 
     deinit {
+        events.connection = nil
         guard !isClosed else { return }
         session.detach(.cancel)
         // The last reference may go elsewhere. Sound: nobody else has the stream now.
@@ -126,4 +129,19 @@ class HTTP2Connection: ByteStreamHandler, HTTP2SessionOwner {
         detach()
         stream.close()
     }
+}
+
+/// Passes a stream's events on to its connection.
+///
+/// A stream refers to its handler weakly, and an object that was once referred to weakly counts
+/// all its references the slow way, in a side table. A connection is touched for every call, hence
+/// this object between them.
+private final class StreamEvents: ByteStreamHandler {
+    /// Unsafe: the connection owns this object, and a stream calls nothing once it is gone.
+    unowned(unsafe) var connection: HTTP2Connection?
+
+    func received(_ bytes: UnsafeRawBufferPointer) { connection?.received(bytes) }
+    func drained() { connection?.drained() }
+    func receivedEnd() { connection?.receivedEnd() }
+    func closed(_ error: TransportError?) { connection?.closed(error) }
 }

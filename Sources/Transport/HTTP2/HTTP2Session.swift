@@ -44,8 +44,12 @@ final class HTTP2Session {
     private var sink: OutputSink?
     private var limit = 0
     private unowned(unsafe) var firstOpen: HTTP2Stream?
-    private unowned(unsafe) var current: HTTP2Stream?
+    /// The stream the last callback was for; the next one often is for the same.
+    private var current: Unmanaged<HTTP2Stream>?
+    private var currentID: Int32 = 0
     private var drained: [HTTP2Stream] = []
+    /// Streams closed by `detach`, kept as they may have methods running.
+    private var retired: [HTTP2Stream] = []
 
     /// - Returns: nil when nghttp2 finds no memory.
     init?(isServer: Bool, settings: HTTP2Settings) {
@@ -231,7 +235,10 @@ final class HTTP2Session {
         owner = nil
         drained.removeAll()
         current = nil
-        while let stream = firstOpen { close(stream, code) }
+        while let stream = firstOpen {
+            retired.append(stream)
+            close(stream, code)
+        }
     }
 
     // MARK: Called by the callbacks
@@ -246,23 +253,32 @@ final class HTTP2Session {
                 urgency: UInt32(NGHTTP2_EXTPRI_DEFAULT_URGENCY), inc: 1)
             nghttp2_session_change_extpri_stream_priority(raw, id, &turn, 1)
         }
-        current = stream
+        current = Unmanaged.passUnretained(stream)
+        currentID = id
         return true
     }
 
-    func stream(_ id: Int32) -> HTTP2Stream? {
-        if let current, current.id == id { return current }
-        guard let pointer = nghttp2_session_get_stream_user_data(raw, id) else { return nil }
-        // Sound: the pointer is cleared before the session gives its reference up.
-        let found = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
-        current = found
-        return found
+    /// Calls `body` with the stream of that id, if it is open.
+    ///
+    /// Without counting references, which would cost more than most of the work. Sound: the session
+    /// holds a stream from opening to closing; nghttp2 closes none while a callback of that stream
+    /// runs, and `detach`, which may be called from one, keeps those it closes.
+    @inline(__always)
+    func withStream(_ id: Int32, _ body: (HTTP2Stream) -> Void) -> Bool {
+        if current == nil || currentID != id {
+            guard let pointer = nghttp2_session_get_stream_user_data(raw, id) else { return false }
+            current = Unmanaged.fromOpaque(pointer)
+            currentID = id
+        }
+        guard let current else { return false }
+        current._withUnsafeGuaranteedRef(body)
+        return true
     }
 
     /// The stream has ended: by both sides, by a reset or with the connection.
     func close(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
         nghttp2_session_set_stream_user_data(raw, stream.id, nil)
-        if current === stream { current = nil }
+        if currentID == stream.id { current = nil }
         stream.previousOpen?.nextOpen = stream.nextOpen
         stream.nextOpen?.previousOpen = stream.previousOpen
         if firstOpen === stream { firstOpen = stream.nextOpen }

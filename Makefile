@@ -1,0 +1,54 @@
+# make run     a member on 127.0.0.1:2379, data in default.etcd (more flags: make run FLAGS=...)
+# make test    all tests
+# make bench   Cairn beside etcd 3.4 and 3.5
+
+SWIFT ?= swift
+FLAGS ?=
+SWIFT_SOURCES = Package.swift Sources Tests Benchmarks
+
+.PHONY: build run test sanitize bench format lint generate clean
+
+build:
+	@Scripts/install-dependencies.sh
+	@echo "Building (a few minutes the first time)"
+	@$(SWIFT) build -c release --product cairn --quiet
+
+run: build
+	@exec .build/release/cairn \
+		--data-dir default.etcd \
+		--listen-client-urls http://127.0.0.1:2379 \
+		--advertise-client-urls http://127.0.0.1:2379 $(FLAGS)
+
+test:
+	@Scripts/install-dependencies.sh test
+	@Scripts/python-clients.sh
+	@$(SWIFT) test
+
+# The tests of single components, with a watch on memory and on threads.
+sanitize:
+	@Scripts/install-dependencies.sh test
+	@$(SWIFT) test --sanitize address --scratch-path .build-asan --skip EndToEndTests
+	@$(SWIFT) test --sanitize thread --scratch-path .build-tsan --skip EndToEndTests
+
+bench:
+	@Scripts/install-dependencies.sh test
+	@Scripts/fetch-rivals.sh
+	@echo "Building (a few minutes the first time)"
+	@$(SWIFT) build -c release --product cairn --quiet
+	@$(SWIFT) build -c release --product cairn-bench --quiet
+	@.build/release/cairn-bench compare $(FLAGS)
+
+format:
+	@$(SWIFT) format --in-place --recursive $(SWIFT_SOURCES)
+
+lint:
+	@$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)
+	@Scripts/check-layers.sh
+
+# The C of the wire messages, from their .proto files.
+generate:
+	@Scripts/install-dependencies.sh test
+	@Scripts/generate-messages.sh
+
+clean:
+	@rm -rf .build .build-asan .build-tsan .build-venv .build-rivals
