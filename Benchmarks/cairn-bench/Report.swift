@@ -26,10 +26,12 @@ struct Report {
     var idle: [(server: String, bytes: Int)] = []
 
     func print(subject: String) {
-        var rows = [[
-            "workload", "server", "requests/s", "p50 us", "p99 us", "CPU us/req", "RSS MiB",
-            "failed",
-        ]]
+        var rows = [
+            [
+                "workload", "server", "requests/s", "p50 us", "p99 us", "CPU us/req", "RSS MiB",
+                "failed",
+            ]
+        ]
         for m in measurements {
             rows.append([
                 m.workload, m.server, whole(m.requestsPerSecond), whole(m.p50Microseconds),

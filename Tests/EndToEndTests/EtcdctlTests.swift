@@ -65,7 +65,9 @@ struct EtcdctlTests {
         #expect((health.output + health.errors).contains("is healthy"))
 
         let list = try etcdctl(member, "member", "list").output
-        #expect(list.contains(", started, default, http://localhost:2380, http://\(member.endpoint), false"))
+        #expect(
+            list.contains(
+                ", started, default, http://localhost:2380, http://\(member.endpoint), false"))
         #expect(try etcdctl(member, "alarm", "list").output == "")
     }
 
@@ -75,7 +77,9 @@ struct EtcdctlTests {
         for n in 1...3 { _ = try etcdctl(member, "put", "k\(n)", "v\(n)") }
         _ = try etcdctl(member, "put", "k1", "again")
         #expect(try etcdctl(member, "get", "k1", "--rev", "2").output == "k1\nv1\n")
-        #expect(try etcdctl(member, "get", "k", "--prefix", "--limit", "2").output == "k1\nagain\nk2\nv2\n")
+        #expect(
+            try etcdctl(member, "get", "k", "--prefix", "--limit", "2").output
+                == "k1\nagain\nk2\nv2\n")
         let future = try etcdctl(member, "get", "k1", "--rev", "99")
         #expect(future.status == 1)
         #expect(future.errors.contains("etcdserver: mvcc: required revision is a future revision"))
@@ -89,6 +93,8 @@ struct EtcdctlTests {
         let member = try MemberProcess()
         let answer = try etcdctl(member, "lease", "grant", "10")
         #expect(answer.status != 0)
-        #expect(answer.errors.contains("LeaseGrant"))
+        #expect(
+            answer.errors.contains("code = Unimplemented desc = unknown service etcdserverpb.Lease")
+        )
     }
 }

@@ -110,7 +110,9 @@ struct LineReader {
                 rest = Data(rest[rest.index(after: end)...])
                 lines.append(line)
                 if line.contains(text) {
-                    handle.readabilityHandler = { if $0.availableData.isEmpty { $0.readabilityHandler = nil } }
+                    handle.readabilityHandler = {
+                        if $0.availableData.isEmpty { $0.readabilityHandler = nil }
+                    }
                     return lines
                 }
             }

@@ -57,7 +57,8 @@ final class LogKeeper: Sendable {
             try log.release(before: index, keeping: maxSegments) { [self] result in
                 switch result {
                 case .success(let count) where count > 0:
-                    logger.info("released log segments", metadata: .fields(["count": .int(Int64(count))]))
+                    logger.info(
+                        "released log segments", metadata: .fields(["count": .int(Int64(count))]))
                 case .success: break
                 case .failure(let error): failed(error)
                 }

@@ -64,7 +64,9 @@ struct StoredState: Sendable {
                 switch field.number {
                 case 1: member = MemberID(try field.uint64())
                 case 2:
-                    guard let known = AlarmType(rawValue: UInt32(truncatingIfNeeded: try field.uint64()))
+                    guard
+                        let known = AlarmType(
+                            rawValue: UInt32(truncatingIfNeeded: try field.uint64()))
                     else { throw WireError.malformed }
                     kind = known
                 default: break
