@@ -85,6 +85,7 @@ extension RaftNode {
         guard leader != .none else { return }
         if hadLeader {
             for waiter in reads.abandonRound() { waiter.readFailed(.leaderChanged) }
+            askForReads()
         } else if let context = reads.askAgain(tick: ticks, patience: 0) {
             handle(.read(context))
         }

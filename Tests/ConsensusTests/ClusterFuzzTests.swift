@@ -43,7 +43,7 @@ import Testing
 }
 
 struct Walk {
-    /// More by hand: CAIRN_SEEDS=2000 swift test --filter Walk
+    /// More by hand: CAIRN_SEEDS=2000 swift test --filter ClusterFuzz
     static let seeds = Int(environment("CAIRN_SEEDS") ?? "") ?? 20
     static let steps = 1500
 

@@ -102,17 +102,17 @@ final class Environment: @unchecked Sendable {
         var begun: OpaquePointer?
         try check(mdb_txn_begin(environment, nil, 0, &begun), "begin")
         do throws(BackendError) {
-            var opened: [MDB_dbi] = []
+            var handles: [MDB_dbi] = []
             for table in Table.allCases {
-                var table_ = MDB_dbi()
-                let code = mdb_dbi_open(begun, table.name, UInt32(MDB_CREATE), &table_)
+                var handle = MDB_dbi()
+                let code = mdb_dbi_open(begun, table.name, UInt32(MDB_CREATE), &handle)
                 try check(code, "open table \(table.name)")
-                opened.append(table_)
+                handles.append(handle)
             }
             let code = mdb_txn_commit(begun)
             begun = nil
             try check(code, "create tables")
-            return opened
+            return handles
         } catch {
             mdb_txn_abort(begun)
             throw error

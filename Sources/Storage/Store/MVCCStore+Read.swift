@@ -19,9 +19,10 @@ package struct RangeQuery: Sendable {
     package var keysOnly = false
     /// Whether to count beyond the pairs shown. A later slice of a range needs no count.
     package var wantsCount = true
-    /// The visit pauses once it has shown so many bytes.
+    /// The visit pauses once it has shown so many bytes; it shows one pair at least.
     package var maximumBytes = Int.max
-    /// The visit pauses once it has looked at so many keys, those that did not exist included.
+    /// The visit pauses once it has looked at so many keys, those that did not exist included; at
+    /// least 1.
     package var maximumKeys = Int.max
 
     package init(revision: Revision? = nil, limit: Int = 0) {
@@ -103,7 +104,7 @@ extension MVCCStore {
                 result.count += 1
                 return countsByLooking
             }
-            if shownBytes >= query.maximumBytes {
+            if result.shown > 0 && shownBytes >= query.maximumBytes {
                 result.next = [UInt8](key)
                 return false
             }

@@ -60,6 +60,13 @@ package actor MVCCStore {
         let environment = try backend { () throws(BackendError) in
             try Environment(path: configuration.path, quotaBytes: configuration.quotaBytes)
         }
+        return try open(environment, configuration, on: executor, committingOn: committer)
+    }
+
+    static func open(
+        _ environment: Environment, _ configuration: StoreConfiguration,
+        on executor: any ActorExecutor, committingOn committer: any ActorExecutor
+    ) throws(StoreError) -> (store: MVCCStore, summary: StoreSummary) {
         let contents = try StoreContents(
             reading: backend { () throws(BackendError) in try ReadTransaction(environment) })
         let records = try backend { () throws(BackendError) in try RecordLayers(environment) }

@@ -20,7 +20,9 @@ struct BackendTests {
         var buffer = RevisionBuffer()
         for main in mains.map(Array.init) ?? [] {
             let value = [UInt8](repeating: UInt8(truncatingIfNeeded: main), count: bytes)
-            buffer.append(RecordKey(RevisionPosition(main: Revision(main), sub: 0))) { $0.append(value) }
+            buffer.append(RecordKey(RevisionPosition(main: Revision(main), sub: 0))) {
+                $0.append(value)
+            }
         }
         return BackendBatch(
             revisions: buffer.seal(), changes: changes, consistentIndex: LogIndex(index),
@@ -65,7 +67,8 @@ struct BackendTests {
         ]
         let conf = ConfState(voters: [MemberID(UInt64.max)], learners: [MemberID(2)])
         let report = try commit(
-            batch(2...4, index: 77, changes: changes, confState: conf), to: backend).get()
+            batch(2...4, index: 77, changes: changes, confState: conf), to: backend
+        ).get()
 
         #expect(report.consistentIndex == LogIndex(77))
         #expect(
@@ -111,7 +114,8 @@ struct BackendTests {
                 return
             }
             #expect(refused.kind == .failedBefore)
-            #expect(refused.description.hasPrefix("store refused since it failed to append revisions"))
+            #expect(
+                refused.description.hasPrefix("store refused since it failed to append revisions"))
         }
         let environment = try Environment(path: path, quotaBytes: 0)
         #expect(try keys(of: .key, in: environment).count == 8)
@@ -153,7 +157,8 @@ struct BackendTests {
 
         let deletions = (Int64(2)...501).map {
             TableChange(
-                table: .key, key: RecordKey(RevisionPosition(main: Revision($0), sub: 0)).encoded, value: nil)
+                table: .key, key: RecordKey(RevisionPosition(main: Revision($0), sub: 0)).encoded,
+                value: nil)
         }
         let emptied = try commit(
             batch(nil, index: 2, changes: deletions), to: backend

@@ -48,6 +48,12 @@ final class ManualExecutor: ActorExecutor, @unchecked Sendable {
         while !posted.isEmpty { posted.removeFirst()() }
     }
 
+    /// Forgets all it should have done.
+    func die() {
+        posted = []
+        timers = []
+    }
+
     /// Lets time pass, fires what falls due and runs what it posts.
     func advance(milliseconds: UInt64) {
         now = now.advanced(byNanoseconds: milliseconds * 1_000_000)

@@ -8,17 +8,23 @@ final class StoreHarness {
     let directory: TemporaryDirectory
     private(set) var core = ManualExecutor()
     private(set) var disk = ManualExecutor()
-    private(set) var store: MVCCStore
+    /// Nil between a crash and the next start only.
+    private var store: MVCCStore?
     private(set) var summary: StoreSummary
     private(set) var lastIndex = LogIndex(0)
     let configuration: StoreConfiguration
 
-    init(_ adjust: (inout StoreConfiguration) -> Void = { _ in }) throws {
+    /// - Parameter mapBytes: how large the file may become.
+    init(
+        mapBytes: Int = 1 << 30, _ adjust: (inout StoreConfiguration) -> Void = { _ in }
+    ) throws {
         directory = try TemporaryDirectory()
         var configuration = StoreConfiguration(path: directory.path + "/cairn.mdb")
         adjust(&configuration)
         self.configuration = configuration
-        (store, summary) = try MVCCStore.open(configuration, on: core, committingOn: disk)
+        let environment = try Environment(path: configuration.path, mapBytes: mapBytes)
+        (store, summary) = try MVCCStore.open(
+            environment, configuration, on: core, committingOn: disk)
     }
 
     /// The next log entry.
@@ -35,7 +41,8 @@ final class StoreHarness {
     func read<Result: Sendable>(
         _ body: (isolated MVCCStore) throws -> Result
     ) rethrows -> Result {
-        try store.assumeIsolated(body)
+        guard let store else { preconditionFailure("the store is not started") }
+        return try store.assumeIsolated(body)
     }
 
     /// Starts a commit of all that was applied; the disk does nothing until `finishCommit`.
@@ -59,11 +66,13 @@ final class StoreHarness {
     }
 
     /// The process dies: what is not on disk is lost. Then it starts again.
-    func crash() throws {
+    /// - Parameter editBeforeStart: what somebody else does to the file meanwhile.
+    func crash(editBeforeStart: (String) throws -> Void = { _ in }) throws {
         weak let old = store
-        let elsewhere = try StoreHarness()
-        (store, core, disk) = (elsewhere.store, ManualExecutor(), ManualExecutor())
-        #expect(old == nil, "somebody keeps the old store open")
+        for executor in [core, disk] { executor.die() }
+        (store, core, disk) = (nil, ManualExecutor(), ManualExecutor())
+        try #require(old == nil, "somebody keeps the old store open")
+        try editBeforeStart(configuration.path)
         (store, summary) = try MVCCStore.open(configuration, on: core, committingOn: disk)
         lastIndex = summary.consistentIndex
     }
@@ -151,6 +160,7 @@ extension KeyRange {
         }
         let end = text[dots.upperBound...]
         self.init(
-            key: Array(text[..<dots.lowerBound].utf8), end: end.isEmpty ? .open : .before(Array(end.utf8)))
+            key: Array(text[..<dots.lowerBound].utf8),
+            end: end.isEmpty ? .open : .before(Array(end.utf8)))
     }
 }
