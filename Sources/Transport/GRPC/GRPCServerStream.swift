@@ -195,6 +195,8 @@ final class GRPCServerStream: HTTP2Stream {
     }
 
     private func deliver(_ message: UnsafeRawBufferPointer) {
+        // Sound: a handler runs here, on the executor that has the bytes, and does not keep them.
+        nonisolated(unsafe) let message = message
         guard phase == .awaitingMessage, let method else {
             handler?.received(message)
             return
@@ -202,8 +204,6 @@ final class GRPCServerStream: HTTP2Stream {
         let generation = generation
         phase = .handed
         guard !isIntercepted() else { return }
-        // Sound: a handler runs here, on the executor that has the bytes, and does not keep them.
-        nonisolated(unsafe) let message = message
         switch method.kind {
         case .unary(let handle):
             handle(UnaryCall(stream: self, generation: generation), message)
