@@ -1,6 +1,8 @@
 #pragma once
 #include <pthread.h>
+#include <sys/socket.h>
 #include <uv.h>
 
-// A GNU extension that glibc's headers hide unless _GNU_SOURCE is set for the whole module.
+// GNU extensions that glibc's headers hide unless _GNU_SOURCE is set for the whole module.
 extern int pthread_setname_np(pthread_t thread, const char *name);
+extern int accept4(int fd, struct sockaddr *addr, socklen_t *addr_len, int flags);
