@@ -304,4 +304,41 @@ struct GRPCConnectionTests {
         #expect(refused.count >= 9, "\(refused.count)")
         #expect(pair.server.callCount <= 11)
     }
+
+    @Test("has no more calls open than it is told; the others wait at the client")
+    func maxConcurrentStreams() {
+        var configuration = GRPCServerConfiguration()
+        configuration.maxConcurrentStreams = 2
+        let waiting = Waiting()
+        let pair = GRPCPair(configuration) { methods in
+            methods.unary("/test.Echo/Later") { call, _ in waiting.calls.append((call, [])) }
+        }
+        let outcomes = (0..<5).map { _ in pair.start("/test.Echo/Later").0 }
+        pair.executor.run()
+        #expect(waiting.calls.count == 2)
+        for answered in 0..<5 {
+            waiting.calls[answered].0.respond([1])
+            pair.executor.run()
+        }
+        #expect(outcomes.allSatisfy { $0.response == [1] })
+    }
+
+    @Test("that its client closes ends every call, whichever state it is in")
+    func clientCloses() {
+        let waiting = Waiting()
+        let pair = GRPCPair { methods in
+            methods.unary("/test.Echo/Later") { call, _ in waiting.calls.append((call, [])) }
+        }
+        let outcomes = (0..<3).map { _ in pair.start("/test.Echo/Later").0 }
+        pair.executor.run()
+        pair.client.close()
+        let (late, _) = pair.start("/test.Echo/Later")
+        pair.executor.run()
+        #expect(outcomes.allSatisfy { $0.status?.code == .cancelled })
+        #expect(late.isDone)
+        #expect(pair.client.unavailable != nil)
+        #expect(pair.server.connectionCount == 0)
+        #expect(waiting.calls.allSatisfy { $0.0.context.isCancelled })
+        for (call, _) in waiting.calls { call.respond([1]) }
+    }
 }

@@ -60,7 +60,7 @@ public struct GRPCCallEnd: Sendable {
 /// Who receives a streaming call's messages, on the connection's executor; held until its end.
 public protocol GRPCClientStreamHandler: AnyObject {
     /// A message has come, valid during the call only.
-    func received(_ message: UnsafeRawBufferPointer)
+    func received(_ message: sending UnsafeRawBufferPointer)
     /// Room for more: `isWritable` was false and is true again.
     func writable()
     /// The call is over; nothing is called after this.

@@ -152,6 +152,8 @@ final class GRPCClientStream: HTTP2Stream {
 
     private func deliver(_ message: UnsafeRawBufferPointer) {
         if let handler {
+            // Sound: the handler runs here and does not keep the bytes.
+            nonisolated(unsafe) let message = message
             handler.received(message)
         } else if hasResponse {
             cancel(Status(.internal, "cardinality violation: a unary call has two responses"))

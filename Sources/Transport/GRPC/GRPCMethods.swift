@@ -7,12 +7,15 @@ import API
 
 /// A unary handler. It runs on the connection's executor, is given the request's bytes for the
 /// duration of the call, and sees to it that the call is answered once, now or later.
-public typealias UnaryHandler = @Sendable (UnaryCall, UnsafeRawBufferPointer) -> Void
+///
+/// The bytes are `sending` so that a handler can pass them into an actor of this executor with
+/// `assumeIsolated`; they must not be kept.
+public typealias UnaryHandler = @Sendable (UnaryCall, sending UnsafeRawBufferPointer) -> Void
 
 /// Begins a server-streaming call, given the request's bytes for the duration of the call.
 /// Returns nil when the call was finished at once.
 public typealias ServerStreamingHandler =
-    @Sendable (StreamingCall, UnsafeRawBufferPointer) -> (any StreamingHandler)?
+    @Sendable (StreamingCall, sending UnsafeRawBufferPointer) -> (any StreamingHandler)?
 
 /// Begins a client-streaming or bidirectional call, before its first message.
 /// Returns nil when the call was finished at once.

@@ -195,6 +195,8 @@ final class GRPCServerStream: HTTP2Stream {
     }
 
     private func deliver(_ message: UnsafeRawBufferPointer) {
+        // Sound: a handler runs here, on the executor that has the bytes, and does not keep them.
+        nonisolated(unsafe) let message = message
         guard phase == .awaitingMessage, let method else {
             handler?.received(message)
             return
@@ -252,7 +254,17 @@ final class GRPCServerStream: HTTP2Stream {
         finish(nil)
     }
 
+    /// grpc-go's limit, and that of a length in HTTP/2's window arithmetic.
+    private static let maxSendMessageBytes = Int(Int32.max)
+
     func send(capacity: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int) {
+        guard capacity <= Self.maxSendMessageBytes else {
+            return finish(
+                Status(
+                    .resourceExhausted,
+                    "grpc: trying to send message larger than max (\(capacity) vs. \(Self.maxSendMessageBytes))"
+                ))
+        }
         session?.queued(output.appendMessage(capacity: capacity, write), on: self)
         if !hasSentHeaders {
             hasSentHeaders = true

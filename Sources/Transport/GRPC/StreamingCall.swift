@@ -6,7 +6,7 @@ import API
 public protocol StreamingHandler: AnyObject {
     /// A message has come, valid during the call only. Not called for server-streaming methods,
     /// whose only message begins the call.
-    func received(_ message: UnsafeRawBufferPointer)
+    func received(_ message: sending UnsafeRawBufferPointer)
     /// The client sends no more. The call goes on until `finish`.
     func halfClosed()
     /// Room for more: `isWritable` was false and is true again.
