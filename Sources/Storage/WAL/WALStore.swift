@@ -90,7 +90,7 @@ final class WALStore {
             precondition(
                 entry.index > state.commit, "entry \(entry.index) is committed at \(state.commit)")
             encoder.append(entry)
-            lastIndex = entry.index
+            lastIndex = max(entry.index, newestSnapshot.index)
         }
         if !batch.entries.isEmpty || batch.mustSync { mustSync = true }
         guard let next = batch.hardState, next != state else { return }
