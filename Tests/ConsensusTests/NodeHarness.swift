@@ -140,6 +140,7 @@ final class Rig {
     let observer = PlayedObserver()
     let log = LogBook.Lines()
     let node: RaftNode
+    private let network: PlayedNetwork
 
     init(
         id: UInt64 = 1, _ state: RestoredState, options: RaftNodeOptions = RaftNodeOptions(),
@@ -148,12 +149,21 @@ final class Rig {
         executor = network?.executor ?? DeterministicExecutor()
         self.disk = disk
         let network = network ?? PlayedNetwork(executor)
+        self.network = network
         let log = log
         node = try RaftNode(
             id: MemberID(id), options: options, restoring: state, on: executor, store: disk,
             peers: PlayedPeers(network), machine: machine, random: SeededRandom(seed: id),
             logger: Logger(label: "raft") { _ in LogBook(lines: log) })
         network.nodes[MemberID(id)] = node
+    }
+
+    /// Timers, writes and links hold the node as long as it lives.
+    deinit {
+        turn { $0.stop() }
+        executor.turn { disk.finish() }
+        machine.onApply = { _ in }
+        network.nodes[node.id] = nil
     }
 
     func start() {

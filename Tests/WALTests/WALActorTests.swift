@@ -30,7 +30,7 @@ struct WALActorTests {
     func groupCommit() throws {
         let log = try created()
         var writer = LogWriter()
-        let order = Mutex<[Int]>([])
+        let order = Guarded<[Int]>([])
         let (writes, syncs) = (disk.writes, disk.syncs)
         for number in 0..<10 {
             try log.persist(writer.append([20], term: 1)) { result in
@@ -149,12 +149,11 @@ struct WALActorTests {
         #expect(error.description.contains("No space left on device (ENOSPC)"), "\(error)")
         #expect(answers.successes > 8)
 
-        // Still full: opening says so too. With room it goes on with all that was acknowledged.
-        let full = WALConfiguration.small(disk, segment: 2048)
+        // With room it goes on, with all that was acknowledged.
+        let configuration = WALConfiguration.small(disk, segment: 2048)
         disk.crash()
-        disk.capacity = disk.used
         disk.capacity = 1 << 20
-        let (store, recovery) = try WALStore.open(full, from: .snapshot(.zero, .zero))
+        let (store, recovery) = try WALStore.open(configuration, from: .snapshot(.zero, .zero))
         #expect(try #require(writer.place(of: recovery)) >= writer.acknowledged - 1)
         store.add(
             WALBatch(entries: [Entry(term: Term(1), index: store.lastIndex.next)], hardState: nil))
@@ -252,7 +251,7 @@ struct WALActorTests {
     @Test("Each sync is measured with the clock that was given")
     func measured() throws {
         let time = Atomic<UInt64>(0)
-        let observed = Mutex<[UInt64]>([])
+        let observed = Guarded<[UInt64]>([])
         let log = try created {
             $0.clock = {
                 MonotonicTime(nanoseconds: time.add(250, ordering: .relaxed).newValue)

@@ -194,4 +194,33 @@ struct WALCrashTests {
         #expect(recovery.entries.last?.index == writer.content.entries.last?.index)
         try again.close()
     }
+
+    @Test("A snapshot ahead of the log, and entries on both sides of it, are read back")
+    func snapshotAhead() throws {
+        let disk = SimulatedDisk()
+        func entries(_ range: ClosedRange<UInt64>) -> [Entry] {
+            range.map { Entry(term: Term(2), index: LogIndex($0), data: [1]) }
+        }
+        let (store, _) = try WALStore.create(.small(disk), LogWriter.metadata)
+        let state = HardState(term: Term(2), vote: LogWriter.member, commit: LogIndex(2))
+        store.add(WALBatch(entries: entries(1...3), hardState: state))
+        try store.save(WALSnapshot(index: LogIndex(10), term: Term(2), confState: nil))
+        // Late, and covered by the snapshot; then what goes on behind it.
+        store.add(WALBatch(entries: entries(4...5), hardState: nil))
+        let next = HardState(term: Term(2), vote: LogWriter.member, commit: LogIndex(10))
+        store.add(WALBatch(entries: entries(11...12), hardState: next))
+        try store.commit()
+        try store.close()
+
+        let (again, recovery) = try WALStore.open(
+            .small(disk), from: .newestSnapshot(notAfter: LogIndex(10)))
+        #expect(recovery.snapshot.index == LogIndex(10))
+        #expect(recovery.entries == entries(11...12))
+        #expect(recovery.hardState == next)
+        try again.close()
+        // A backend that is not that far needs entries that are not there.
+        #expect(throws: WALError.snapshotNotFound(directory: "data/wal", wanted: LogIndex(9))) {
+            _ = try WALStore.open(.small(disk), from: .newestSnapshot(notAfter: LogIndex(9)))
+        }
+    }
 }

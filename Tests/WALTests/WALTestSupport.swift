@@ -2,7 +2,6 @@
 
 import API
 import Foundation
-import Synchronization
 import Testing
 
 @testable import Storage
@@ -144,7 +143,7 @@ func wal(_ error: (any Error)?) -> WALError? { error as? WALError }
 
 /// What an answer of the log was, once it came.
 final class Answers<Value: Sendable>: Sendable {
-    private let results = Mutex<[Result<Value, WALError>]>([])
+    private let results = Guarded<[Result<Value, WALError>]>([])
     var all: [Result<Value, WALError>] { results.withLock { $0 } }
     var completion: WriteAheadLog.Completion<Value> {
         { result in self.results.withLock { $0.append(result) } }

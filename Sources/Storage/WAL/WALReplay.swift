@@ -110,7 +110,8 @@ struct WALReplay {
         while let last = entries.last, last.index >= entry.index { entries.removeLast() }
         let before = entry.index == lastIndex.next ? lastTerm : entries.last?.term
         if let before, entry.term < before { throw .termBackwards }
-        lastIndex = entry.index
+        // What a snapshot record has reached already stays reached.
+        lastIndex = max(entry.index, newestSnapshot.index)
         lastTerm = entry.term
         guard entry.index > keptAfter else { return }
         if let last = entries.last?.index ?? base?.index, entry.index != last.next {

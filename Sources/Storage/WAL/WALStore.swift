@@ -19,11 +19,16 @@
 // again, which reads what is really there.
 //
 // Space is reserved a segment at a time, so that a full disk is met when a segment is begun and
-// not in the middle of an append. Reserved is not enough to be fast, though: the first sync of
-// a block that was only reserved has to update the file's map (ext4: 145 us against 98 us for
-// blocks that hold zeros already, see docs). So zeros are written ahead of the tail, a slice at a
-// time, after a write was acknowledged. That makes a spare segment in the background, as etcd
-// prepares it, unnecessary: beginning a segment costs one reservation.
+// not in the middle of an append. Reserved is not enough to be fast, though: the first sync of a
+// block that was only reserved has to update the file's map. Measured on ext4, one write and one
+// fdatasync, p50/p99 in microseconds:
+//                          512 bytes   4 KiB     32 KiB
+//   reserved only           91/164     142/190   166/254
+//   zeros already written   93/138      97/146   103/149
+//   zeros 1 MiB ahead       90/138      89/144    91/411
+// So zeros are written ahead of the tail, a slice at a time, after a write was acknowledged. That
+// makes a spare segment, as etcd prepares it in the background, unnecessary: beginning a segment
+// costs a reservation of 30 us and three syncs, after an acknowledgement too.
 
 import API
 import Glibc
@@ -90,7 +95,7 @@ final class WALStore {
             precondition(
                 entry.index > state.commit, "entry \(entry.index) is committed at \(state.commit)")
             encoder.append(entry)
-            lastIndex = entry.index
+            lastIndex = max(entry.index, newestSnapshot.index)
         }
         if !batch.entries.isEmpty || batch.mustSync { mustSync = true }
         guard let next = batch.hardState, next != state else { return }

@@ -6,7 +6,6 @@
 // free again is written together.
 
 import API
-import Synchronization
 
 /// What is to be made durable together.
 public struct WALBatch: Sendable {
@@ -40,7 +39,7 @@ public actor WriteAheadLog {
         case close(Completion<Void>)
     }
 
-    private struct Mailbox {
+    private struct Mailbox: Sendable {
         var messages: [Message] = []
         /// Of entries that wait or are being written, in bytes.
         var bytes = 0
@@ -50,7 +49,7 @@ public actor WriteAheadLog {
     }
 
     private nonisolated let executor: any ActorExecutor
-    private nonisolated let mailbox = Mutex(Mailbox())
+    private nonisolated let mailbox = Guarded(Mailbox())
     private nonisolated let configuration: WALConfiguration
     private let store: WALStore
     /// Written together and not acknowledged yet.
@@ -129,7 +128,7 @@ public actor WriteAheadLog {
         try post(.close(completion), bytes: 0)
     }
 
-    /// Counters, at most one round of writing old. From any thread.
+    /// Counters; what was answered is in them. From any thread.
     public nonisolated func metrics() -> WALMetrics { mailbox.withLock { $0.metrics } }
 
     private nonisolated func post(_ message: Message, bytes: Int) throws(WALError) {
@@ -189,6 +188,7 @@ public actor WriteAheadLog {
         if waiting.isEmpty { return }
         let result = result { () throws(WALError) in try store.commit() }
         if case .success = result { acknowledged += UInt64(waiting.count) }
+        publishMetrics()
         for completion in waiting { completion(result) }
         waiting.removeAll(keepingCapacity: true)
         // A failure here concerns nothing that was acknowledged: the next write is told.
@@ -196,16 +196,20 @@ public actor WriteAheadLog {
     }
 
     private func finishRound(bytes: Int) {
-        var metrics = store.metrics
-        metrics.batches = acknowledged
+        publishMetrics()
         let isMoreWaiting = mailbox.withLock { mailbox in
-            mailbox.metrics = metrics
             mailbox.bytes -= bytes
             mailbox.isScheduled = !mailbox.messages.isEmpty
             return mailbox.isScheduled
         }
         // Posted, so that others on this executor have their turn.
         if isMoreWaiting { executor.post { self.assumeIsolated { $0.drain() } } }
+    }
+
+    private func publishMetrics() {
+        var metrics = store.metrics
+        metrics.batches = acknowledged
+        mailbox.withLock { $0.metrics = metrics }
     }
 
     private func result<Value>(
