@@ -66,8 +66,9 @@ actor Backend {
                 CommitReport(
                     consistentIndex: batch.consistentIndex, size: try environment.size()))
         } catch {
-            failure = error
-            return .failure(error)
+            let explained = environment.explain(error)
+            failure = explained
+            return .failure(explained)
         }
     }
 
