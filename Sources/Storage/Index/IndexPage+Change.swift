@@ -44,7 +44,7 @@ extension IndexPage {
     }
 
     /// Bytes that an entry and its slot take.
-    private static func room(
+    static func room(
         for key: UnsafeRawBufferPointer, _ entry: PageEntry, prefixLength: Int
     ) -> Int {
         slotSize + wordSize + (entry.settled == nil ? 0 : settledSize)
@@ -79,7 +79,7 @@ extension IndexPage {
     }
 
     /// Writes the entry into the gap, which is large enough; `key` begins with the prefix.
-    private func place(
+    func place(
         _ key: UnsafeRawBufferPointer, _ entry: PageEntry, at i: Int, heap: inout IndexHeap
     ) {
         let rest = Bytes.suffix(key, from: prefixLength)

@@ -23,6 +23,9 @@ extension KeyIndex {
         try require(walk.heap == heap.bytes, "\(walk.heap) bytes in blocks, not \(heap.bytes)")
     }
 
+    /// Pages from the root to a leaf.
+    var levels: Int { Int(pool[root].header.pointee.level) + 1 }
+
     private struct Walk {
         var keys = 0
         var pages = 0

@@ -44,13 +44,14 @@ extension KeyIndex {
     /// order, until it returns false. The key's bytes are valid during the call only; the index
     /// must not be changed meanwhile.
     ///
-    /// - Parameter budget: how many keys may be looked at, those that did not exist then and are
+    /// - Parameter budget: how many keys may be looked at, from 1; those that did not exist then and are
     ///   skipped included. A visit that paused goes on with the key it names as the lower bound.
     /// - Complexity: O(log n + keys looked at). Now, a stretch of deleted keys costs one descent.
     package func visit<Failure: Error>(
         _ bounds: KeyBounds, at revision: Revision? = nil, budget: Int = .max,
         _ body: (UnsafeRawBufferPointer, IndexedVersion) throws(Failure) -> Bool
     ) throws(Failure) -> VisitEnd {
+        precondition(budget > 0, "a visit that may look at nothing never ends")
         if case .single = bounds.upper {
             guard let version = get(bounds.lower, at: revision) else { return .complete }
             return try body(bounds.lower, version) ? .complete : .stopped

@@ -1,7 +1,7 @@
 import Glibc
 
-/// The pages of one index, by number: taken from the system in chunks, reused when freed.
-/// Number 0 is no page.
+/// The pages of one index, by number: taken from the system in chunks, reused when freed. Memory
+/// of many free pages goes back to the system, the numbers stay. Number 0 is no page.
 struct PagePool: ~Copyable {
     private static let pagesPerChunkShift: UInt32 = 8
     private static let pagesPerChunk: UInt32 = 1 << pagesPerChunkShift
@@ -12,9 +12,12 @@ struct PagePool: ~Copyable {
     private var chunkCapacity = 16
     /// Numbers below this one have been handed out at least once.
     private var fresh: UInt32 = 1
-    /// The first free page; each holds the number of the next one. 0 ends the list.
-    private var free: UInt32 = 0
+    /// Free pages. Those beyond the first `keptFree` have no memory.
+    private var free: [UInt32] = []
     private(set) var pagesInUse = 0
+
+    /// Free pages whose memory is kept, for the next splits.
+    private static let keptFree = 64
 
     init() { chunks = .allocate(capacity: chunkCapacity) }
 
@@ -23,10 +26,11 @@ struct PagePool: ~Copyable {
         chunks.deallocate()
     }
 
-    /// Memory held, free pages included, pages never touched not.
+    /// Memory held: pages in use, free ones that keep theirs, the lists.
     var bytes: Int {
-        (Int(fresh) - 1) * IndexPage.size
+        (pagesInUse + min(free.count, Self.keptFree)) * IndexPage.size
             + chunkCapacity * MemoryLayout<UnsafeMutableRawPointer>.stride
+            + free.capacity * MemoryLayout<UInt32>.stride
     }
 
     @inline(__always)
@@ -39,9 +43,8 @@ struct PagePool: ~Copyable {
     /// An empty page of the given level.
     mutating func allocate(level: Int) -> UInt32 {
         let number: UInt32
-        if free != 0 {
-            number = free
-            free = self[number].base.load(as: UInt32.self)
+        if let reused = free.popLast() {
+            number = reused
         } else {
             if Int(fresh >> Self.pagesPerChunkShift) >= chunkCount { addChunk() }
             number = fresh
@@ -53,8 +56,11 @@ struct PagePool: ~Copyable {
     }
 
     mutating func release(_ number: UInt32) {
-        self[number].base.storeBytes(of: free, as: UInt32.self)
-        free = number
+        if free.count >= Self.keptFree {
+            // Advice only: if it is not taken, the page keeps its memory.
+            _ = madvise(self[number].base, IndexPage.size, MADV_DONTNEED)
+        }
+        free.append(number)
         pagesInUse -= 1
     }
 
