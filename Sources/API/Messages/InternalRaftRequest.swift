@@ -1,0 +1,55 @@
+// What a normal entry of the log holds, decoded.
+
+import CMessages
+
+/// A proposal: a header that names it, and exactly one request.
+public struct InternalRaftRequest: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__InternalRaftRequest>
+    public init(raw: UnsafePointer<Etcdserverpb__InternalRaftRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__internal_raft_request__get_descriptor()
+    }
+
+    public enum Operation {
+        case range(RangeRequest)
+        case put(PutRequest)
+        case deleteRange(DeleteRangeRequest)
+        case txn(TxnRequest)
+        case compaction(CompactionRequest)
+        case alarm(AlarmRequest)
+        case clusterVersionSet(ClusterVersionSetRequest)
+        case clusterMemberAttrSet(ClusterMemberAttrSetRequest)
+        case downgradeInfoSet(DowngradeInfoSetRequest)
+    }
+
+    /// The proposal's id. Old entries carry it outside the header (reference: ondisk.md, Raft
+    /// entries).
+    public var id: RequestID {
+        let old = raw.pointee.id
+        return RequestID(old != 0 ? old : raw.pointee.header?.pointee.id ?? 0)
+    }
+
+    /// Who proposed it, when auth was on; else empty.
+    public var username: String { string(raw.pointee.header?.pointee.username) }
+    /// The revision of the auth store its rights were checked at.
+    public var authRevision: UInt64 { raw.pointee.header?.pointee.auth_revision ?? 0 }
+
+    /// Nil for an empty proposal and for the requests of leases and auth, which have no view yet:
+    /// who applies entries must treat nil as a request it does not know.
+    public var operation: Operation? {
+        let request = raw.pointee
+        if let put = PutRequest(request.put) { return .put(put) }
+        if let delete = DeleteRangeRequest(request.delete_range) { return .deleteRange(delete) }
+        if let txn = TxnRequest(request.txn) { return .txn(txn) }
+        if let range = RangeRequest(request.range) { return .range(range) }
+        if let compaction = CompactionRequest(request.compaction) { return .compaction(compaction) }
+        if let alarm = AlarmRequest(request.alarm) { return .alarm(alarm) }
+        if let set = ClusterVersionSetRequest(request.cluster_version_set) {
+            return .clusterVersionSet(set)
+        }
+        if let set = ClusterMemberAttrSetRequest(request.cluster_member_attr_set) {
+            return .clusterMemberAttrSet(set)
+        }
+        return DowngradeInfoSetRequest(request.downgrade_info_set).map(Operation.downgradeInfoSet)
+    }
+}

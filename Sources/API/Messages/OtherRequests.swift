@@ -1,0 +1,64 @@
+// Requests of Maintenance, Cluster and the health service, decoded.
+
+import CMessages
+
+/// What a member can be in trouble about. Raw values as in etcdserverpb.AlarmType.
+public enum AlarmType: UInt32, Hashable, Sendable {
+    case none = 0
+    case noSpace = 1
+    case corrupt = 2
+}
+
+/// Raw values as in AlarmRequest.AlarmAction.
+public enum AlarmAction: UInt32, Sendable {
+    case get = 0
+    case activate = 1
+    case deactivate = 2
+}
+
+/// Lists, raises or clears alarms.
+public struct AlarmRequest: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__AlarmRequest>
+    public init(raw: UnsafePointer<Etcdserverpb__AlarmRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__alarm_request__get_descriptor()
+    }
+
+    public var action: AlarmAction? { AlarmAction(rawValue: raw.pointee.action.rawValue) }
+    /// 0: any member.
+    public var member: MemberID { MemberID(raw.pointee.memberid) }
+    /// `.none`: any alarm.
+    public var alarm: AlarmType? { AlarmType(rawValue: raw.pointee.alarm.rawValue) }
+}
+
+/// Asks one member how it is.
+public struct StatusRequest: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__StatusRequest>
+    public init(raw: UnsafePointer<Etcdserverpb__StatusRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__status_request__get_descriptor()
+    }
+}
+
+/// Lists the members of the cluster.
+public struct MemberListRequest: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__MemberListRequest>
+    public init(raw: UnsafePointer<Etcdserverpb__MemberListRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__member_list_request__get_descriptor()
+    }
+
+    public var isLinearizable: Bool { raw.pointee.linearizable != 0 }
+}
+
+/// Asks whether a service is served.
+public struct HealthCheckRequest: WireMessage {
+    let raw: UnsafePointer<Grpc__Health__V1__HealthCheckRequest>
+    public init(raw: UnsafePointer<Grpc__Health__V1__HealthCheckRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        grpc__health__v1__health_check_request__get_descriptor()
+    }
+
+    /// Empty: the whole server.
+    public var service: String { string(raw.pointee.service) }
+}
