@@ -68,8 +68,9 @@ actor Backend {
                     consistentIndex: batch.consistentIndex, term: batch.term,
                     size: try environment.size()))
         } catch {
-            failure = error
-            return .failure(error)
+            let explained = environment.explain(error)
+            failure = explained
+            return .failure(explained)
         }
     }
 

@@ -31,6 +31,7 @@ public struct BackendSize: Hashable, Sendable {
 /// the actor that began it and keeps the environment open.
 final class Environment: @unchecked Sendable {
     let handle: OpaquePointer
+    private let path: String
     private let tables: [MDB_dbi]
     private let pageSize: Int64
 
@@ -39,12 +40,14 @@ final class Environment: @unchecked Sendable {
     /// Must be the only one to open it in this process (LMDB, Caveats); between processes the lock
     /// on the data directory sees to it. Blocks on the disk.
     convenience init(path: String, quotaBytes: Int64) throws(BackendError) {
-        let wanted: Int = quotaBytes < 0 ? 1 << 40 : max(1 << 36, Int(quotaBytes) * 4)
+        let largest: Int64 = 1 << 44  // times four is half of what a process can address
+        let wanted = quotaBytes < 0 ? 1 << 40 : max(1 << 36, Int(min(quotaBytes, largest)) * 4)
         try self.init(path: path, mapBytes: wanted)
     }
 
     /// As above with the size of the map given: a test can fill a small one.
     init(path: String, mapBytes: Int) throws(BackendError) {
+        self.path = path
         let isNew = access(path, F_OK) != 0
         handle = try Self.open(path, mapBytes: mapBytes)
         do throws(BackendError) {
@@ -73,6 +76,19 @@ final class Environment: @unchecked Sendable {
         let reader = try ReadTransaction(self)
         return BackendSize(total: total, inUse: total - Int64(try reader.freePages()) * pageSize)
     }
+
+    /// The error as the disk means it: LMDB reports a write that the disk took only in part as EIO
+    /// (mdb.c, `mdb_page_flush`: "short write, filesystem full?").
+    func explain(_ error: BackendError) -> BackendError {
+        var disk = statvfs()
+        guard error.code == EIO, statvfs(path, &disk) == 0,
+            Int(disk.f_bavail) * Int(disk.f_frsize) < Self.fullBelow
+        else { return error }
+        return BackendError(error.operation, code: ENOSPC)
+    }
+
+    /// A disk with less than that to give is full: a commit of one large value needs more.
+    private static let fullBelow = 1 << 20
 
     private static let smallestMap = 1 << 28
 

@@ -104,6 +104,9 @@ extension MVCCStore {
     /// Begins to apply the log entry at `index`. Everything until `endApply` is one transaction:
     /// its changes share one revision and reach the disk together.
     ///
+    /// If a change throws `.backend` or `.damaged` the entry can be neither applied nor undone: the
+    /// member must stop. Other errors are the request's, and leave the scope as it was.
+    ///
     /// - Returns: false when the entry's effects are here already, as happens in the replay after
     ///   a crash: then nothing is to be done, and no scope was begun.
     /// - Throws: `.backend` after a failed commit: nothing is applied until the store is opened

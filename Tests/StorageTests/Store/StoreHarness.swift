@@ -27,6 +27,10 @@ final class StoreHarness {
             environment, configuration, on: core, committingOn: disk)
     }
 
+    deinit {
+        for executor in [core, disk] { executor.die() }
+    }
+
     /// The next log entry.
     func apply<Result: Sendable>(
         _ body: (isolated MVCCStore) throws -> Result
