@@ -21,8 +21,9 @@ package struct ClientServices: Sendable {
     }
 
     /// The table of methods for the servers of all threads.
-    package func methods() -> GRPCMethods {
-        var methods = GRPCMethods()
+    /// - Parameter instrument: makes the counters of each.
+    package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
+        var methods = GRPCMethods(instrument: instrument)
         KVService(gate: gate, reads: reads).register(in: &methods)
         ClusterService(gate: gate, reads: reads).register(in: &methods)
         MaintenanceService(gate: gate, reads: reads).register(in: &methods)

@@ -106,7 +106,7 @@ struct ServerMetricsTests {
         metrics.raft.hasLeader.set(1)
         metrics.disk.walFsync.observe(1_500_000)
         metrics.store.puts.increment(by: 2)
-        let put = metrics.server.method("Put", of: "etcdserverpb.KV", .unary)
+        let put = metrics.server.method("/etcdserverpb.KV/Put", .unary)
         put.started.increment()
         put.handled(.resourceExhausted)
         let lines = Set(text(metrics.registry).split(separator: "\n").map(String.init))

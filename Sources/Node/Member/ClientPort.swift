@@ -5,27 +5,35 @@ import Logging
 import Services
 import Transport
 
-/// The listeners for clients and the servers behind them. All of it on one loop.
+/// The listeners of a member and the servers behind them. All of it on one loop.
 final class ClientPort {
     private let loop: EventLoop
     private let grpc: GRPCServer
+    private let http: HTTPPort
+    private let metricsHTTP: HTTPPort
     private let acceptor: ConnectionAcceptor
     private let logger: Logger
     private var listeners: [Listener] = []
-    /// Connections that came before the member was ready; then nil.
-    private var waiting: [AcceptedSocket]? = []
+    /// What to do once the member is ready with connections that came before; then nil.
+    private var waiting: [() -> Void]? = []
 
     private static let waitingLimit = 4096
 
     init(
-        _ methods: GRPCMethods, configuration: Configuration, http: HTTPPort, on loop: EventLoop,
-        logger: Logger
+        _ actors: MemberActors, _ configuration: Configuration, metrics: ServerMetrics,
+        on loop: EventLoop, logger: Logger
     ) {
         self.loop = loop
         self.logger = logger
+        let methods = actors.services.methods { metrics.server.method($0, $1) }
         let grpc = GRPCServer(
             methods, configuration: GRPCServerConfiguration(configuration), on: loop)
         self.grpc = grpc
+        let http = HTTPPort(
+            .client, actors: actors, configuration: configuration, metrics: metrics, on: loop)
+        self.http = http
+        metricsHTTP = HTTPPort(
+            .metrics, actors: actors, configuration: configuration, metrics: metrics, on: loop)
         acceptor = ConnectionAcceptor(
             on: loop,
             http2: { stream, bytes in grpc.accept(stream, firstBytes: bytes) },
@@ -33,20 +41,34 @@ final class ClientPort {
     }
 
     /// Listens. Connections wait until `open`.
-    func listen(at urls: [ServerURL], options: ListenerOptions) throws(TransportError) {
-        for url in urls {
-            listeners.append(
-                try Listener(url.endpoint, on: loop, options: options, logger: logger) {
-                    [weak self] socket in self?.accept(socket)
-                })
+    func listen(_ urls: Configuration.Listeners) throws(TransportError) {
+        let options = ListenerOptions(urls)
+        for url in urls.client {
+            try listen(url, options) { [acceptor] stream in acceptor.accept(stream) }
         }
+        for url in urls.clientHTTP {
+            try listen(url, options) { [http] stream in http.serve(stream, .empty) }
+        }
+        for url in urls.metrics {
+            try listen(url, options) { [metricsHTTP] stream in metricsHTTP.serve(stream, .empty) }
+        }
+    }
+
+    private func listen(
+        _ url: ServerURL, _ options: ListenerOptions,
+        serve: @escaping (any ByteStream) -> Void
+    ) throws(TransportError) {
+        listeners.append(
+            try Listener(url.endpoint, on: loop, options: options, logger: logger) {
+                [weak self] socket in self?.accept(socket, serve)
+            })
     }
 
     /// Serves those who wait and all who come.
     func open() {
         let early = waiting ?? []
         waiting = nil
-        for socket in early { accept(socket) }
+        for serve in early { serve() }
         for listener in listeners {
             logger.info(
                 "serving client traffic insecurely; this is strongly discouraged!",
@@ -57,14 +79,16 @@ final class ClientPort {
     /// Serves a stream that came by another way than the listeners.
     func serve(_ stream: any ByteStream) { acceptor.accept(stream) }
 
-    private func accept(_ socket: AcceptedSocket) {
+    private func accept(_ socket: AcceptedSocket, _ serve: @escaping (any ByteStream) -> Void) {
         if waiting != nil {
             // Beyond the limit the connection closes as it is dropped.
-            if (waiting?.count ?? 0) < Self.waitingLimit { waiting?.append(socket) }
+            if (waiting?.count ?? 0) < Self.waitingLimit {
+                waiting?.append { [weak self] in self?.accept(socket, serve) }
+            }
             return
         }
         do throws(TransportError) {
-            acceptor.accept(try socket.open(on: loop))
+            serve(try socket.open(on: loop))
         } catch {
             logger.warning(
                 "failed to take a connection", metadata: .fields(["error": .string("\(error)")]))
@@ -78,7 +102,11 @@ final class ClientPort {
         listeners = []
         waiting = []
         acceptor.abort()
-        grpc.drain(grace: grace, done)
+        let http = http
+        let metricsHTTP = metricsHTTP
+        grpc.drain(grace: grace) {
+            http.drain(grace: grace) { metricsHTTP.drain(grace: grace, done) }
+        }
     }
 }
 
@@ -98,6 +126,10 @@ extension GRPCServerConfiguration {
         keepaliveInterval = configuration.keepalive.intervalNanoseconds
         keepaliveTimeout = configuration.keepalive.timeoutNanoseconds
     }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate static var empty: Self { Self(start: nil, count: 0) }
 }
 
 extension ListenerOptions {

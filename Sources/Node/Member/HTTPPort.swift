@@ -1,6 +1,42 @@
+// HTTP/1.1 on the clients' port: version, health and metrics.
+
 import API
 import Transport
+
+/// Carries requests from the HTTP server to the status endpoints and answers back. On one loop.
 final class HTTPPort {
-    init(_ actors: MemberActors, _ configuration: Configuration, metrics: ServerMetrics) {}
-    func serve(_ stream: any ByteStream, _ bytes: UnsafeRawBufferPointer) { stream.close() }
+    private let server: HTTP1Server
+
+    init(
+        _ surface: StatusEndpoints.Surface, actors: MemberActors, configuration: Configuration,
+        metrics: ServerMetrics, on loop: EventLoop
+    ) {
+        let status = MemberStatus(actors)
+        let endpoints = StatusEndpoints(
+            surface, access: configuration.httpAccess, status: status, metrics: metrics)
+        server = HTTP1Server(on: loop, clock: SystemClock()) { request, responder in
+            if request.path == "/metrics" { status.refresh(metrics) }
+            endpoints.answer(HTTPStatusRequest(request)) { answer in
+                var headers = HTTP1Headers()
+                for header in answer.headers { headers.add(header.name, header.value) }
+                responder.respond(status: answer.status, headers: headers, body: answer.body)
+            }
+        }
+    }
+
+    /// Takes a connection over.
+    func serve(_ stream: any ByteStream, _ firstBytes: UnsafeRawBufferPointer) {
+        server.accept(stream, firstBytes: firstBytes)
+    }
+
+    /// Lets responses under way end within `grace` nanoseconds, then calls `done`.
+    func drain(grace: UInt64, _ done: @escaping () -> Void) { server.drain(grace: grace, done) }
+}
+
+extension HTTPStatusRequest {
+    init(_ request: HTTP1Request) {
+        self.init(
+            method: request.method, target: request.head.target, host: request.head.host,
+            origin: request.headers["Origin"])
+    }
 }

@@ -10,6 +10,7 @@ import Storage
 struct MemberActors: Sendable {
     let identity: Applier.Identity
     let store: MVCCStore
+    let log: WriteAheadLog
     let applier: Applier
     let raft: RaftNode
     let services: ClientServices
@@ -22,6 +23,7 @@ struct MemberActors: Sendable {
     ) throws {
         identity = recovered.identity
         store = recovered.store
+        log = recovered.log
         let logger = serverLog.logger()
         let ids = RequestIDSource(
             member: identity.member,
@@ -29,13 +31,16 @@ struct MemberActors: Sendable {
         events = MemberEvents(identity, metrics: metrics, logger: logger)
         applier = try Applier(
             identity, settings: Applier.Settings(configuration), store: store, ids: ids,
-            on: executor, events: events, logger: logger)
+            on: executor, events: events, counters: ApplierCounters(metrics.store),
+            logger: logger)
         raft = try RaftNode(
             id: identity.member, options: RaftNodeOptions(configuration),
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
             peers: NoPeers(), machine: applier, random: SystemRandom(),
             logger: serverLog.logger("raft"))
-        events.hasVersion(applier.assumeIsolated { $0.membership.clusterVersion != nil })
+        if let version = applier.assumeIsolated({ $0.membership.clusterVersion }) {
+            events.hasVersion(version)
+        }
         events.follow(
             LogKeeper(
                 recovered.log, newest: recovered.snapshot,
@@ -67,5 +72,13 @@ extension RaftNodeOptions {
         raft.preVote = configuration.raft.preVote
         raft.retainedEntries = Int(clamping: configuration.raft.snapshotCatchUpEntries)
         tickNanoseconds = configuration.raft.heartbeatNanoseconds
+    }
+}
+
+extension ApplierCounters {
+    init(_ metrics: StoreMetrics) {
+        self.init(
+            puts: metrics.puts, ranges: metrics.ranges, deletes: metrics.deletes,
+            putBytes: metrics.putBytes)
     }
 }

@@ -28,8 +28,16 @@ final class MemberEvents: ApplierEvents {
         self.logger = logger
     }
 
-    /// Whether the cluster's version was decided before this start.
-    func hasVersion(_ known: Bool) { state.withLock { $0.hasVersion = known } }
+    /// The cluster's version was decided before this start.
+    func hasVersion(_ version: String) {
+        metrics.setClusterVersion(Self.short(version))
+        state.withLock { $0.hasVersion = true }
+    }
+
+    /// Major and minor of `X.Y.Z`.
+    private static func short(_ version: String) -> String {
+        version.split(separator: ".").prefix(2).joined(separator: ".")
+    }
 
     /// Calls `ready` once, when the member has published itself and the cluster has a version.
     func whenReady(_ ready: @escaping @Sendable () -> Void) {
@@ -76,7 +84,7 @@ final class MemberEvents: ApplierEvents {
     }
 
     func clusterVersionChanged(from old: String?, to new: String) {
-        let short = new.split(separator: ".").prefix(2).joined(separator: ".")
+        let short = Self.short(new)
         logger.info(
             old == nil ? "set initial cluster version" : "updated cluster version",
             metadata: .fields([

@@ -34,6 +34,7 @@ public final class MemberServer: Sendable {
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
             metrics.setIdentity(recovered.identity.member)
+            metrics.store.quotaBytes.set(configuration.storage.quotaBytes ?? -1)
             log = recovered.log
             lock = recovered.lock
             let actors = try onLoop(executors.main) {
@@ -45,12 +46,9 @@ public final class MemberServer: Sendable {
             port = LoopBound(
                 try onLoop(executors.main) {
                     let port = ClientPort(
-                        actors.services.methods(), configuration: configuration,
-                        http: HTTPPort(actors, configuration, metrics: metrics),
-                        on: executors.main, logger: logger)
-                    try port.listen(
-                        at: configuration.listeners.client,
-                        options: ListenerOptions(configuration.listeners))
+                        actors, configuration, metrics: metrics, on: executors.main,
+                        logger: logger)
+                    try port.listen(configuration.listeners)
                     return LoopBound(port)
                 }.value)
         } catch {

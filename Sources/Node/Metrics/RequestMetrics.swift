@@ -1,11 +1,11 @@
 // Metrics of the calls that clients make, as go-grpc-prometheus and etcd name them.
 
 import API
+import Transport
 
 public struct RequestMetrics: Sendable {
     public let sentBytes: Counter
     public let receivedBytes: Counter
-    public let slowApplies: Counter
     private let registry: MetricsRegistry
 
     init(_ registry: MetricsRegistry) {
@@ -16,57 +16,34 @@ public struct RequestMetrics: Sendable {
         receivedBytes = registry.counter(
             "etcd_network_client_grpc_received_bytes_total",
             "The total number of bytes received from gRPC clients.")
-        slowApplies = registry.counter(
-            "etcd_server_slow_apply_total",
-            "The total number of applies slower than the warning duration.")
     }
 
-    /// The instruments of one method, all at zero; made at start and held by its handler.
-    public func method(_ method: String, of service: String, _ shape: GRPCMethodMetrics.Shape)
-        -> GRPCMethodMetrics
-    {
-        GRPCMethodMetrics(registry, service: service, method: method, shape: shape)
-    }
-}
-
-public struct GRPCMethodMetrics: Sendable {
-    public enum Shape: String, Sendable {
-        case unary
-        case clientStream = "client_stream"
-        case serverStream = "server_stream"
-        case bidirectional = "bidi_stream"
-    }
-
-    public let started: Counter
-    public let messagesReceived: Counter
-    public let messagesSent: Counter
-    /// By the raw value of the status code.
-    private let handledByCode: [Counter]
-
-    init(_ registry: MetricsRegistry, service: String, method: String, shape: Shape) {
+    /// The counters of one method, all at zero.
+    /// - Parameter path: such as `/etcdserverpb.KV/Put`.
+    public func method(_ path: String, _ shape: GRPCMethodShape) -> GRPCMethodCounters {
+        let names = path.split(separator: "/")
         let labels: [MetricLabel] = [
-            ("grpc_type", shape.rawValue), ("grpc_service", service), ("grpc_method", method),
+            ("grpc_type", shape.rawValue), ("grpc_service", String(names.first ?? "")),
+            ("grpc_method", String(names.last ?? "")),
         ]
-        started = registry.counter(
-            "grpc_server_started_total", "Total number of RPCs started on the server.",
-            labels: labels)
-        messagesReceived = registry.counter(
-            "grpc_server_msg_received_total",
-            "Total number of RPC stream messages received on the server.", labels: labels)
-        messagesSent = registry.counter(
-            "grpc_server_msg_sent_total",
-            "Total number of gRPC stream messages sent by the server.", labels: labels)
-        handledByCode = StatusCode.allCases.map { code in
-            registry.counter(
-                "grpc_server_handled_total",
-                "Total number of RPCs completed on the server, regardless of success or failure.",
-                labels: labels + [("grpc_code", code.metricName)])
-        }
-    }
-
-    /// The call has ended with `code`.
-    @inline(__always) public func handled(_ code: StatusCode) {
-        handledByCode[code.rawValue].increment()
+        return GRPCMethodCounters(
+            started: registry.counter(
+                "grpc_server_started_total", "Total number of RPCs started on the server.",
+                labels: labels),
+            messagesReceived: registry.counter(
+                "grpc_server_msg_received_total",
+                "Total number of RPC stream messages received on the server.", labels: labels),
+            messagesSent: registry.counter(
+                "grpc_server_msg_sent_total",
+                "Total number of gRPC stream messages sent by the server.", labels: labels),
+            handledByCode: StatusCode.allCases.map { code in
+                registry.counter(
+                    "grpc_server_handled_total",
+                    "Total number of RPCs completed on the server, regardless of success or "
+                        + "failure.",
+                    labels: labels + [("grpc_code", code.metricName)])
+            },
+            receivedBytes: receivedBytes, sentBytes: sentBytes)
     }
 }
 

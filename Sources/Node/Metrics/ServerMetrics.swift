@@ -57,11 +57,6 @@ public struct RaftMetrics: Sendable {
     public let committed: Gauge
     /// The highest applied index.
     public let applied: Gauge
-    public let pending: Gauge
-    public let failed: Counter
-    public let heartbeatFailures: Counter
-    public let slowReadIndexes: Counter
-    public let failedReadIndexes: Counter
 
     init(_ registry: MetricsRegistry) {
         hasLeader = registry.gauge(
@@ -76,26 +71,12 @@ public struct RaftMetrics: Sendable {
             "etcd_server_proposals_committed_total", "The highest committed Raft index.")
         applied = registry.gauge(
             "etcd_server_proposals_applied_total", "The highest applied Raft index.")
-        pending = registry.gauge(
-            "etcd_server_proposals_pending", "The current number of pending proposals.")
-        failed = registry.counter(
-            "etcd_server_proposals_failed_total", "The total number of failed proposals.")
-        heartbeatFailures = registry.counter(
-            "etcd_server_heartbeat_send_failures_total",
-            "The total number of leader heartbeats that were sent late.")
-        slowReadIndexes = registry.counter(
-            "etcd_server_slow_read_indexes_total",
-            "The total number of read indexes that were stale or timed out.")
-        failedReadIndexes = registry.counter(
-            "etcd_server_read_indexes_failed_total", "The total number of failed read indexes.")
     }
 }
 
 public struct DiskMetrics: Sendable {
     /// Nanoseconds.
     public let walFsync: Histogram
-    /// Nanoseconds.
-    public let walWrite: Histogram
     public let walWrittenBytes: Gauge
     /// Nanoseconds.
     public let backendCommit: Histogram
@@ -104,9 +85,6 @@ public struct DiskMetrics: Sendable {
         let bounds = Histogram.exponential(start: 0.001, count: 14)
         walFsync = registry.histogram(
             "etcd_disk_wal_fsync_duration_seconds", "How long fsync of the WAL took.",
-            bounds: bounds)
-        walWrite = registry.histogram(
-            "etcd_disk_wal_write_duration_seconds", "How long a write to the WAL took.",
             bounds: bounds)
         walWrittenBytes = registry.gauge(
             "etcd_disk_wal_write_bytes_total", "Total number of bytes written to the WAL.")
@@ -120,13 +98,11 @@ public struct StoreMetrics: Sendable {
     public let puts: Counter
     public let ranges: Counter
     public let deletes: Counter
-    public let txns: Counter
     public let keys: Gauge
     public let currentRevision: Gauge
     public let compactRevision: Gauge
     public let fileBytes: Gauge
     public let usedBytes: Gauge
-    public let openReads: Gauge
     public let putBytes: Gauge
     public let quotaBytes: Gauge
 
@@ -134,7 +110,6 @@ public struct StoreMetrics: Sendable {
         puts = registry.counter("etcd_mvcc_put_total", "Total number of puts seen.")
         ranges = registry.counter("etcd_mvcc_range_total", "Total number of ranges seen.")
         deletes = registry.counter("etcd_mvcc_delete_total", "Total number of deletes seen.")
-        txns = registry.counter("etcd_mvcc_txn_total", "Total number of txns seen.")
         keys = registry.gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.")
         currentRevision = registry.gauge(
             "etcd_debugging_mvcc_current_revision", "The current revision of the store.")
@@ -145,8 +120,6 @@ public struct StoreMetrics: Sendable {
             "etcd_mvcc_db_total_size_in_bytes", "Size of the backend file in bytes.")
         usedBytes = registry.gauge(
             "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of the backend file in use.")
-        openReads = registry.gauge(
-            "etcd_mvcc_db_open_read_transactions", "The number of open read transactions.")
         putBytes = registry.gauge(
             "etcd_debugging_mvcc_total_put_size_in_bytes",
             "Bytes of keys and values put since the start.")

@@ -30,6 +30,8 @@ extension Applier {
         } catch {
             throw ApplyFailure("the store failed: \(error)")
         }
+        counters.puts.increment()
+        counters.putBytes.add(Int64(request.key.count + request.value.count))
         let header = header(result.revision)
         guard request.prevKV, let previous = result.previous else {
             response.bytes.appendPutResponse(header)
@@ -54,6 +56,7 @@ extension Applier {
                 if let pair { pairs.bytes.appendDeletedPair(stored: pair) }
             }
         }
+        counters.deletes.increment()
         let now = store.assumeIsolated { $0.revision }
         response.bytes.appendDeleteRangeBegin(
             header(deleted > 0 ? now.next : now), deleted: Int64(deleted))
@@ -63,6 +66,7 @@ extension Applier {
 
     /// Answers a Range in `response`; not on failure.
     func range(_ request: RangeRequest) -> Result<Void, Status> {
+        counters.ranges.increment()
         let header = header()
         do throws(StoreError) {
             try store.enter(with: (request, response)) { (store, input) throws(StoreError) in

@@ -21,12 +21,13 @@ package actor Applier: StateMachine {
     let ids: RequestIDSource
     let logger: Logger
     let events: any ApplierEvents
+    let counters: ApplierCounters
     /// Set once, before anything is applied: Raft and the state it drives need each other.
     var raft: RaftNode?
 
     package private(set) var membership: Membership
-    var alarms: AlarmSet
-    var storageVersion: String?
+    package internal(set) var alarms: AlarmSet
+    package private(set) var storageVersion: String?
     private var deadlines: RequestDeadlines
     /// Proposals that another leader was sent: their entries come back without them.
     private var forwarded: [RequestID: ClientProposal] = [:]
@@ -84,7 +85,8 @@ package actor Applier: StateMachine {
     ///   should be.
     package init(
         _ identity: Identity, settings: Settings, store: MVCCStore, ids: RequestIDSource,
-        on executor: any ActorExecutor, events: any ApplierEvents, logger: Logger
+        on executor: any ActorExecutor, events: any ApplierEvents,
+        counters: ApplierCounters = ApplierCounters(), logger: Logger
     ) throws {
         self.identity = identity
         self.settings = settings
@@ -93,6 +95,7 @@ package actor Applier: StateMachine {
         self.executor = executor
         unownedExecutor = executor.asUnownedSerialExecutor()
         self.events = events
+        self.counters = counters
         self.logger = logger
         deadlines = RequestDeadlines(timeoutNanoseconds: settings.requestTimeoutNanoseconds)
         let stored = try store.assumeIsolated { store in

@@ -38,10 +38,12 @@ public struct GRPCMethods: Sendable {
         let path: String
         let pathBytes: [UInt8]
         let kind: Kind
-        init(_ path: String, _ kind: Kind) {
+        let counters: GRPCMethodCounters?
+        init(_ path: String, _ kind: Kind, _ counters: GRPCMethodCounters?) {
             self.path = path
             pathBytes = Array(path.utf8)
             self.kind = kind
+            self.counters = counters
         }
     }
 
@@ -49,25 +51,34 @@ public struct GRPCMethods: Sendable {
     private var count = 0
     private var services: Set<String> = []
 
-    public init() { slots = Array(repeating: nil, count: 64) }
+    /// Makes the counters of a method when it is registered.
+    public typealias Instrument = @Sendable (_ path: String, GRPCMethodShape) -> GRPCMethodCounters
+    private let instrument: Instrument?
+
+    /// - Parameter instrument: nil counts nothing.
+    public init(instrument: Instrument? = nil) {
+        slots = Array(repeating: nil, count: 64)
+        self.instrument = instrument
+    }
 
     /// - Parameter path: the full method, such as `/etcdserverpb.KV/Put`.
     public mutating func unary(_ path: String, _ handler: @escaping UnaryHandler) {
-        insert(Method(path, .unary(handler)))
+        insert(path, .unary(handler), .unary)
     }
 
     public mutating func serverStreaming(
         _ path: String, _ handler: @escaping ServerStreamingHandler
-    ) { insert(Method(path, .serverStreaming(handler))) }
+    ) { insert(path, .serverStreaming(handler), .serverStream) }
 
     public mutating func clientStreaming(_ path: String, _ handler: @escaping StreamingCallHandler)
-    { insert(Method(path, .streaming(handler))) }
+    { insert(path, .streaming(handler), .clientStream) }
 
     public mutating func bidirectional(_ path: String, _ handler: @escaping StreamingCallHandler) {
-        insert(Method(path, .streaming(handler)))
+        insert(path, .streaming(handler), .bidirectional)
     }
 
-    private mutating func insert(_ method: Method) {
+    private mutating func insert(_ path: String, _ kind: Kind, _ shape: GRPCMethodShape) {
+        let method = Method(path, kind, instrument?(path, shape))
         precondition(method.path.first == "/", "\(method.path) is not a full method path")
         if 2 * (count + 1) > slots.count {
             let old = slots

@@ -113,6 +113,7 @@ final class GRPCServerStream: HTTP2Stream {
     }
 
     private func begin(_ method: GRPCMethods.Method) {
+        method.counters?.started.increment()
         switch method.kind {
         case .unary, .serverStreaming:
             phase = .awaitingMessage
@@ -197,6 +198,7 @@ final class GRPCServerStream: HTTP2Stream {
     private func deliver(_ message: UnsafeRawBufferPointer) {
         // Sound: a handler runs here, on the executor that has the bytes, and does not keep them.
         nonisolated(unsafe) let message = message
+        method?.counters?.received(message.count)
         guard phase == .awaitingMessage, let method else {
             handler?.received(message)
             return
@@ -265,7 +267,9 @@ final class GRPCServerStream: HTTP2Stream {
                     "grpc: trying to send message larger than max (\(capacity) vs. \(Self.maxSendMessageBytes))"
                 ))
         }
-        session?.queued(output.appendMessage(capacity: capacity, write), on: self)
+        let queued = output.appendMessage(capacity: capacity, write)
+        method?.counters?.sent(queued)
+        session?.queued(queued, on: self)
         if !hasSentHeaders {
             hasSentHeaders = true
             session?.submitResponse(self, ResponseHeaders.start.fields, hasBody: true)
@@ -279,6 +283,7 @@ final class GRPCServerStream: HTTP2Stream {
     func finish(_ status: Status?) {
         guard isOpen else { return }
         phase = .over
+        method?.counters?.handled(status?.code ?? .ok)
         trailers = status
         release()
         if hasSentHeaders {
@@ -327,6 +332,7 @@ final class GRPCServerStream: HTTP2Stream {
             // What waits to be sent is of no use any more, and part of it may be out.
             session?.forgetOutput(of: self)
             phase = .over
+            method?.counters?.handled(.deadlineExceeded)
             release()
             session?.reset(self, .cancel)
         }
@@ -341,6 +347,7 @@ final class GRPCServerStream: HTTP2Stream {
         phase = .over
         release()
         if wasOpen {
+            method?.counters?.handled(.cancelled)
             cancelled?()
             handler?.cancelled()
         }

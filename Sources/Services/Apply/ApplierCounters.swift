@@ -1,0 +1,22 @@
+// What is counted as requests are applied and read.
+
+import API
+
+/// Updated on the applier's executor, read on any thread.
+package struct ApplierCounters: Sendable {
+    package let puts: Counter
+    package let ranges: Counter
+    package let deletes: Counter
+    /// Bytes of keys and values put.
+    package let putBytes: Gauge
+
+    package init(
+        puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
+        putBytes: Gauge = Gauge()
+    ) {
+        self.puts = puts
+        self.ranges = ranges
+        self.deletes = deletes
+        self.putBytes = putBytes
+    }
+}
