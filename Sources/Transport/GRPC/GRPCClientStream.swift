@@ -271,7 +271,7 @@ final class GRPCClientStream: HTTP2Stream {
         connection = nil
         method = nil
         deframer.reset()
-        response.reset(keepingCapacity: 16 << 10)
+        response.reset(keepingCapacity: 4 << 10)
         hasResponse = false
         headerCount = 0
         headerBytes = 0
