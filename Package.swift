@@ -101,6 +101,6 @@ let package = Package(
         tests("WAL", ["Storage", "API", "CSupport"], resources: ["Fixtures"]),
         tests("Services", ["Services", "API", "Storage", "Consensus", "Transport"]),
         tests("Node", ["Node", "API", "Services"], resources: ["Reference"]),
-        tests("EndToEnd", ["Node", "API", "Transport"]),
+        tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"]),
     ]
 )
