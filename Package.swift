@@ -105,6 +105,6 @@ let package = Package(
         tests("WAL", ["Storage", "API", "CSupport"], resources: ["Fixtures"]),
         tests("Services", ["Services", "API", "Storage", "Consensus", "Transport"]),
         tests("Node", ["Node", "API", "Services"], resources: ["Reference"]),
-        tests("EndToEnd", ["Node", "API", "Transport"], exclude: ["Python"]),
+        tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"], exclude: ["Python"]),
     ]
 )
