@@ -56,10 +56,10 @@ struct CompareCommand: ParsableCommand {
         guard !workloads.isEmpty, kinds.contains(where: \.isThere) else {
             throw ValidationError("nothing to measure")
         }
-        let signals = StartedProcesses.shared.endOnSignals()
-        defer { withExtendedLifetime(signals) {} }
         let folder = try DataFolder(dataDir)
         defer { folder.remove() }
+        let signals = StartedProcesses.shared.endOnSignals(removing: folder)
+        defer { withExtendedLifetime(signals) {} }
         var passes: [Comparison] = []
         for _ in 0..<rounds {
             var pass = Comparison()

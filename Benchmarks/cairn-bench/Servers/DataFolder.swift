@@ -3,7 +3,7 @@
 import Foundation
 
 /// A folder of this run's own inside the one that was asked for.
-struct DataFolder {
+struct DataFolder: Sendable {
     static let standard = ".build-bench"
     let url: URL
     private let parent: URL

@@ -68,23 +68,32 @@ final class RunningServer {
             try? FileManager.default.removeItem(at: folder)
             throw ServerFailure(description: "\(kind.name) cannot be started: \(error)")
         }
-        StartedProcesses.shared.add(processID, folder)
+        StartedProcesses.shared.add(processID)
         do { try waitUntilReady(log.fileHandleForReading) } catch {
             stop()
             throw error
         }
     }
 
+    /// What all of them log once they accept clients.
+    private static let readyText = "serving client traffic"
+    private static let startSeconds = 30.0
+
     private func waitUntilReady(_ log: FileHandle) throws {
+        let id = processID
+        let impatience = DispatchWorkItem { kill(id, SIGKILL) }
+        DispatchQueue.global().asyncAfter(
+            deadline: .now() + Self.startSeconds, execute: impatience)
+        defer { impatience.cancel() }
         var seen = Data()
         while true {
             let more = log.availableData
             guard !more.isEmpty else {
-                throw ServerFailure(
-                    description: "\(kind.name) ended:\n" + String(decoding: seen, as: UTF8.self))
+                let text = String(decoding: seen, as: UTF8.self)
+                throw ServerFailure(description: "\(kind.name) does not serve:\n\(text)")
             }
             seen.append(more)
-            if String(decoding: seen, as: UTF8.self).contains("ready to serve client requests") {
+            if String(decoding: seen, as: UTF8.self).contains(Self.readyText) {
                 // Read on, so that the server never waits for a full pipe.
                 log.readabilityHandler = {
                     if $0.availableData.isEmpty { $0.readabilityHandler = nil }
@@ -108,24 +117,22 @@ final class RunningServer {
 /// What must end with this process, when a signal ends it.
 final class StartedProcesses: Sendable {
     static let shared = StartedProcesses()
-    private let running = Mutex<[Int32: URL]>([:])
+    private let running = Mutex<Set<Int32>>([])
 
-    func add(_ process: Int32, _ folder: URL) { running.withLock { $0[process] = folder } }
-    func remove(_ process: Int32) { running.withLock { $0[process] = nil } }
+    func add(_ process: Int32) { running.withLock { _ = $0.insert(process) } }
+    func remove(_ process: Int32) { running.withLock { _ = $0.remove(process) } }
 
-    /// SIGINT and SIGTERM end the servers, remove their data, and then this process.
+    /// SIGINT and SIGTERM end the servers, remove `folder`, and then end this process.
     /// - Returns: what listens for the signals, as long as it is held.
-    func endOnSignals() -> [any DispatchSourceSignal] {
+    func endOnSignals(removing folder: DataFolder) -> [any DispatchSourceSignal] {
         [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { [self] in
                 running.withLock { running in
-                    for (process, folder) in running {
-                        kill(process, SIGKILL)
-                        try? FileManager.default.removeItem(at: folder)
-                    }
+                    for process in running { kill(process, SIGKILL) }
                 }
+                folder.remove()
                 exit(128 + number)
             }
             source.resume()
