@@ -7,7 +7,8 @@ import Testing
 struct ClusterMemberTests {
     @Test("is etcd's JSON, its empty fields left out")
     func json() throws {
-        let unstarted = ClusterMember(id: MemberID(1_991_473_312_055_241_453), peerURLs: ["http://a:1"])
+        let unstarted = ClusterMember(
+            id: MemberID(1_991_473_312_055_241_453), peerURLs: ["http://a:1"])
         #expect(
             unstarted.json.description
                 == #"{"id":1991473312055241453,"peerURLs":["http://a:1"]}"#)
