@@ -110,8 +110,10 @@ let package = Package(
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"]),
         tests("WAL", ["Storage", "API", "CSupport"], resources: ["Fixtures"]),
-        tests("Services", ["Services", "API", "Storage", "Consensus", "Transport"]),
-        tests("Node", ["Node", "API", "Services"], resources: ["Reference"]),
+        tests("Services", ["Services", "API", "Storage", "Consensus", "Transport", "TestSupport"]),
+        tests(
+            "Node", ["Node", "API", "Services", "Storage", "Consensus", "TestSupport"],
+            resources: ["Reference"]),
         tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"], exclude: ["Python"]),
     ]
 )

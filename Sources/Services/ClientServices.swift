@@ -38,7 +38,7 @@ package struct ClientServices: Sendable {
     /// - Parameter answer: called once, from any thread, with nil or the reason why not.
     package func probe(isSerializable: Bool, _ answer: @escaping @Sendable (Status?) -> Void) {
         reads.submit(
-            StateRead(isSerializable: isSerializable) { _ in
+            StateRead(of: applier, isSerializable: isSerializable) { _ in
                 answer(nil)
             } failed: {
                 answer($0)
@@ -47,7 +47,7 @@ package struct ClientServices: Sendable {
 
     /// Calls `body` with the applied state, from any thread.
     package func inspect(_ body: @escaping @Sendable (isolated Applier) -> Void) {
-        reads.submit(StateRead(isSerializable: true, body) { _ in })
+        reads.submit(StateRead(of: applier, isSerializable: true, body) { _ in })
     }
 }
 

@@ -82,6 +82,14 @@ public final class DeterministicExecutor: ActorExecutor, @unchecked Sendable {
         advance(byNanoseconds: milliseconds * 1_000_000)
     }
 
+    /// The process dies: nothing that waits is ever run, and nothing is held by it.
+    public func die() {
+        queue = []
+        gathers = []
+        transmits = []
+        timers = []
+    }
+
     private func run(_ work: Work) {
         switch work {
         case .job(let job): job.runSynchronously(on: asUnownedSerialExecutor())

@@ -8,7 +8,6 @@
 import API
 import Logging
 import Storage
-import Synchronization
 
 /// Told of the store's commits, on the executor of the applied state.
 final class LogKeeper: Sendable {
@@ -17,7 +16,7 @@ final class LogKeeper: Sendable {
     private let maxSegments: Int
     private let logger: Logger
     /// Where the newest snapshot record stands, or will.
-    private let newest: Mutex<LogIndex>
+    private let newest: Guarded<LogIndex>
 
     /// - Parameter maxSegments: segments kept; 0 keeps all.
     init(
@@ -28,7 +27,7 @@ final class LogKeeper: Sendable {
         self.snapshotCount = snapshotCount
         self.maxSegments = maxSegments
         self.logger = logger
-        self.newest = Mutex(newest)
+        self.newest = Guarded(newest)
     }
 
     /// The effects of all entries through `durable.index` are on disk in the store.

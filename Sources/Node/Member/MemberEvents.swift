@@ -7,7 +7,6 @@ import Glibc
 import Logging
 import Services
 import Storage
-import Synchronization
 
 /// On the executor of the applied state, but for `whenReady`.
 final class MemberEvents: ApplierEvents {
@@ -20,7 +19,7 @@ final class MemberEvents: ApplierEvents {
         var ready: (@Sendable () -> Void)?
         var keeper: LogKeeper?
     }
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     init(_ identity: Applier.Identity, metrics: ServerMetrics, logger: Logger) {
         self.identity = identity

@@ -2,7 +2,6 @@
 
 import API
 import Dispatch
-import Synchronization
 
 /// Runs `body` on `executor` and waits for its result. Not from `executor` itself.
 func onLoop<Value: Sendable>(
@@ -24,7 +23,7 @@ func waitFor<Value: Sendable>(
 
 private final class Outcome<Value: Sendable>: Sendable {
     private let isSettled = DispatchSemaphore(value: 0)
-    private let result = Mutex<Result<Value, any Error>?>(nil)
+    private let result = Guarded<Result<Value, any Error>?>(nil)
 
     func settle(_ value: Result<Value, any Error>) {
         result.withLock { $0 = value }

@@ -19,6 +19,8 @@ public struct AlarmSet: Equatable, Sendable {
         !active.isEmpty && active.contains { $0.alarm == kind }
     }
 
+    public func contains(_ alarm: AlarmFields) -> Bool { active.contains(alarm) }
+
     /// - Returns: false when it was active already.
     public mutating func activate(_ alarm: AlarmFields) -> Bool { active.insert(alarm).inserted }
 

@@ -25,9 +25,14 @@ extension Applier {
         return .noSpace
     }
 
+    private var ownNoSpace: AlarmFields {
+        AlarmFields(member: identity.member, alarm: .noSpace)
+    }
+
+    /// Once, not for every request that is refused until the alarm is applied.
     private func raiseNoSpace() {
-        let alarm = AlarmFields(member: identity.member, alarm: .noSpace)
-        guard !alarms.list(.noSpace).contains(alarm) else { return }
+        let alarm = ownNoSpace
+        guard !alarms.contains(alarm), isDue(\.noSpace) else { return }
         var request = ByteBuffer()
         request.appendField(1, uint64: UInt64(AlarmAction.activate.rawValue))
         request.appendField(2, uint64: alarm.member.rawValue)
@@ -48,6 +53,7 @@ extension Applier {
         case .activate:
             guard kind != .none else { break }
             answer = [alarm]
+            if alarm == ownNoSpace { own.noSpace = OwnProposal() }
             if alarms.activate(alarm) { try keep(alarm, isActive: true) }
         case .deactivate:
             if alarms.deactivate(alarm) {

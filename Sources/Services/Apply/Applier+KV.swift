@@ -46,7 +46,7 @@ extension Applier {
 
     func deleteRange(_ request: DeleteRangeRequest) throws(ApplyFailure) -> Result<Void, Status> {
         if let refusal = alarmRefusal(adds: false) { return .failure(refusal) }
-        let pairs = ResponseBuffer()
+        let pairs = deletedPairs
         let deleted = try inStore(with: (request, pairs)) { (store, input) throws(StoreError) in
             let (request, pairs) = input
             return try store.deleteRange(
@@ -67,6 +67,7 @@ extension Applier {
     /// Answers a Range in `response`; not on failure.
     func range(_ request: RangeRequest) -> Result<Void, Status> {
         counters.ranges.increment()
+        precondition(response.bytes.isEmpty, "the answer before this one was not taken")
         let header = header()
         do throws(StoreError) {
             try store.enter(with: (request, response)) { (store, input) throws(StoreError) in

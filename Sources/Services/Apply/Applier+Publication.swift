@@ -5,21 +5,31 @@ import API
 import Consensus
 
 extension Applier {
-    /// Called when there is a leader. Each start publishes once.
+    /// Called when there is a leader, and from time to time: what was lost is proposed again. Each
+    /// start publishes once.
     func publish() {
-        guard !hasPublished else { return }
-        hasPublished = true
-        var payload = ByteBuffer()
-        payload.appendClusterMemberAttrSet(
-            ProposalHeader(id: ids.next()), member: identity.member, name: settings.name,
-            clientURLs: settings.clientURLs)
-        propose(payload: payload.array)
-        if membership.clusterVersion != ServedVersion.cluster {
+        guard leader != .none else { return }
+        if !hasPublished, isDue(\.attributes) {
+            var payload = ByteBuffer()
+            payload.appendClusterMemberAttrSet(
+                ProposalHeader(id: ids.next()), member: identity.member, name: settings.name,
+                clientURLs: settings.clientURLs)
+            propose(payload: payload.array)
+        }
+        if leader == identity.member, membership.clusterVersion != ServedVersion.cluster,
+            isDue(\.version)
+        {
             var payload = ByteBuffer()
             payload.appendClusterVersionSet(
                 ProposalHeader(id: ids.next()), version: ServedVersion.cluster)
             propose(payload: payload.array)
         }
+    }
+
+    /// Whether a proposal of the member's own is to be made now. It has the time of any request.
+    func isDue(_ proposal: WritableKeyPath<OwnProposals, OwnProposal>) -> Bool {
+        own[keyPath: proposal].isDue(
+            now: executor.now, patience: settings.requestTimeoutNanoseconds)
     }
 
     /// Proposes a request of the member's own; nobody waits for its outcome.

@@ -36,6 +36,8 @@ package actor Applier: StateMachine {
     /// For entries that come without their proposal: after a restart, from another leader.
     private let arena = Arena()
     let response = ResponseBuffer()
+    /// Stand behind their number in an answer, but are seen before it is known.
+    let deletedPairs = ResponseBuffer()
     var term = Term.zero
     /// Who has a say, and since which entry.
     private var confState = (state: ConfState(), since: LogIndex.zero)
@@ -44,7 +46,9 @@ package actor Applier: StateMachine {
     }
     /// Asked by every call on the threads of the connections.
     package nonisolated let presence = LeaderPresence()
-    var hasPublished = false
+    /// Whether name and client URLs of this start are applied.
+    private(set) var hasPublished = false
+    var own = OwnProposals()
 
     /// Who this member is.
     public struct Identity: Sendable {
@@ -110,10 +114,12 @@ package actor Applier: StateMachine {
     package func attach(_ raft: RaftNode) {
         precondition(raft.executor === executor, "Raft and its state share an executor")
         self.raft = raft
-        confState.state = raft.assumeIsolated { raft in
+        let status = raft.assumeIsolated { raft in
             raft.observe(self)
-            return raft.status.confState
+            return raft.status
         }
+        confState.state = status.confState
+        term = status.term
         store.assumeIsolated { store in
             store.observeCommits { [weak self] event in
                 self?.assumeIsolated { $0.committed(event) }
@@ -162,7 +168,10 @@ package actor Applier: StateMachine {
             let isNew = try inStore { store throws(StoreError) in
                 try store.beginApply(at: entry.index, term: entry.term)
             }
-            guard isNew else { return }
+            guard isNew else {
+                precondition(proposal == nil, "a new proposal at an index that was applied before")
+                return
+            }
             let outcome =
                 switch entry.kind {
                 case .normal: try applyNormal(entry, proposal)
@@ -242,6 +251,7 @@ package actor Applier: StateMachine {
     private func perform(
         _ operation: InternalRaftRequest.Operation
     ) throws(ApplyFailure) -> Result<Void, Status> {
+        precondition(response.bytes.isEmpty, "the answer before this one was not taken")
         switch operation {
         case .put(let request): return try put(request)
         case .deleteRange(let request): return try deleteRange(request)
@@ -257,13 +267,21 @@ package actor Applier: StateMachine {
 // MARK: - Requests under way
 
 extension Applier {
+    /// Proposals that may wait for another leader. Raft bounds those it has itself.
+    private static let forwardedLimit = 10_000
+
     /// Weighs a request before it is proposed.
     /// - Returns: why not; nil lets it pass.
-    func admit(_ proposal: ClientProposal) -> Status? {
-        if let refusal = refusalForSpace(proposal.operation) { return refusal }
-        deadlines.add(proposal, now: executor.now)
-        return nil
+    func refusal(of proposal: ClientProposal) -> Status? {
+        if forwarded.count >= Self.forwardedLimit { return .tooManyRequests }
+        return refusalForSpace(proposal.operation)
     }
+
+    /// The proposal is under way: its caller is told when it takes too long.
+    func limitTime(of proposal: ClientProposal) { deadlines.add(proposal, now: executor.now) }
+
+    /// Requests whose time is limited, those that were answered behind an older one included.
+    var timedRequests: Int { deadlines.count }
 
     /// Another leader was sent `proposal`: its entry will come without it.
     func await(_ proposal: ClientProposal) { forwarded[proposal.id] = proposal }
@@ -276,6 +294,7 @@ extension Applier {
             assumeIsolated { applier in
                 applier.deadlines.expire(now: applier.executor.now)
                 applier.forwarded = applier.forwarded.filter { !$0.value.isSettled }
+                applier.publish()
                 applier.scheduleSweep()
             }
         }
@@ -297,9 +316,18 @@ extension Applier {
         } catch {
             throw ApplyFailure("entry \(entry.index.rawValue) is no configuration change: \(error)")
         }
-        guard change.kind == .addNode, let raft else {
+        guard change.kind == .addNode else {
             throw ApplyFailure("configuration change \(change.kind) is not served yet")
         }
+        guard change.node == member.id else {
+            throw ApplyFailure(
+                "entry \(entry.index.rawValue) names member \(change.node.hex), but its record "
+                    + "\(member.id.hex)")
+        }
+        guard !membership.removed.contains(member.id) else {
+            throw ApplyFailure("member \(member.id.hex) was removed for good and cannot be added")
+        }
+        guard let raft else { preconditionFailure("applied before Raft was attached") }
         membership.add(member)
         let confState = raft.assumeIsolated {
             $0.membershipChanged([.addVoter(change.node)])
@@ -327,7 +355,15 @@ extension Applier {
                 of: request.member, name: attributes.name, clientURLs: attributes.clientURLs)
         else { return .success(()) }
         try keep(member)
-        events.attributesPublished(member)
+        guard member.id == identity.member else {
+            events.attributesPublished(member)
+            return .success(())
+        }
+        // What comes before this start has proposed is an earlier start's, replayed.
+        if own.attributes.isUnderWay, !hasPublished {
+            hasPublished = true
+            events.attributesPublished(member)
+        }
         return .success(())
     }
 
@@ -353,7 +389,7 @@ extension Applier: RaftObserver {
         assumeIsolated { applier in
             applier.leader = leader
             applier.term = term
-            if leader != .none { applier.publish() }
+            applier.publish()
         }
         events.leaderChanged(to: leader, term: term)
     }

@@ -17,14 +17,12 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
     private var arena: Arena?
     private let pool: ArenaPool
     private let reply: any Replying
-    /// Told when another member leads and was sent the entry: it will come back without this.
-    private let onForwarded: @Sendable (ClientProposal) -> Void
+    private let applier: Applier
 
     /// - Parameter arena: where `operation` was decoded; goes back to `pool` once all is settled.
     init(
         id: RequestID, payload: [UInt8], operation: InternalRaftRequest.Operation, arena: Arena,
-        from pool: ArenaPool, reply: any Replying,
-        onForwarded: @escaping @Sendable (ClientProposal) -> Void
+        from pool: ArenaPool, reply: any Replying, applier: Applier
     ) {
         self.id = id
         self.payload = payload
@@ -32,7 +30,7 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
         self.arena = arena
         self.pool = pool
         self.reply = reply
-        self.onForwarded = onForwarded
+        self.applier = applier
     }
 
     /// Whether the caller has its answer. The operation may still be applied afterwards.
@@ -59,7 +57,7 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
 
     func dropped(_ reason: ProposalDrop) { refuse(Status(reason)) }
 
-    func forwarded() { onForwarded(self) }
+    func forwarded() { applier.assumeIsolated { $0.await(self) } }
 
     /// It will not be applied by way of this reference.
     func refuse(_ status: Status) {

@@ -34,31 +34,29 @@ final class ProposalGate: Sendable {
         operation: InternalRaftRequest.Operation, arena: Arena, reply: any Replying
     ) {
         let id = ids.next()
-        var payload = ByteBuffer(capacity: request.count + 32)
+        var payload = ByteBuffer(capacity: request.count + 64)
         payload.appendProposal(ProposalHeader(id: id), kind, request: request)
         guard payload.count <= maxRequestBytes else {
             arenas.putBack(arena)
             return reply.fail(.requestTooLarge)
         }
-        let applier = applier
         let proposal = ClientProposal(
             id: id, payload: payload.array, operation: operation, arena: arena, from: arenas,
-            reply: reply,
-            onForwarded: { proposal in applier.assumeIsolated { $0.await(proposal) } })
+            reply: reply, applier: applier)
         if !inbox.send(proposal) { proposal.refuse(.tooManyRequests) }
     }
 
     private static func propose(_ proposal: ClientProposal, raft: RaftNode, applier: Applier) {
-        let refusal = applier.assumeIsolated { applier in
-            applier.admit(proposal)
-        }
+        let refusal = applier.assumeIsolated { $0.refusal(of: proposal) }
         if let refusal { return proposal.refuse(refusal) }
-        raft.assumeIsolated { raft in
-            do throws(ProposalRefusal) {
+        do throws(ProposalRefusal) {
+            try raft.enter { raft throws(ProposalRefusal) in
                 try raft.propose(proposal.takePayload(), proposal: proposal)
-            } catch {
-                proposal.refuse(Status(.refused(error)))
             }
+        } catch {
+            return proposal.refuse(Status(.refused(error)))
         }
+        // Only now: what is refused is not to be kept until its time would be over.
+        applier.assumeIsolated { $0.limitTime(of: proposal) }
     }
 }

@@ -3,8 +3,10 @@
 import API
 import Consensus
 
-/// A read on the executor of the applied state.
-protocol AppliedRead: AnyObject, Sendable {
+/// A read on the executor of the applied state. It waits for its own barrier, so that a linearizable
+/// read costs no further object.
+protocol AppliedRead: ReadWaiter {
+    var applier: Applier { get }
     /// Any member may answer from what it has applied.
     var isSerializable: Bool { get }
     /// Answers from the applied state.
@@ -12,20 +14,28 @@ protocol AppliedRead: AnyObject, Sendable {
     func fail(_ status: Status)
 }
 
+extension AppliedRead {
+    func readReady() { applier.assumeIsolated { serve(from: $0) } }
+    func readFailed(_ failure: ReadFailure) { fail(Status(failure)) }
+}
+
 /// Serves reads; linearizable ones after a read index (Raft thesis, section 6.4), which all reads
 /// of a turn share. From any thread.
 final class ReadGate: Sendable {
+    /// Whose state is read.
+    let applier: Applier
     private let inbox: HandOver<any AppliedRead>
 
     /// Reads that may wait for the executor of the applied state.
     private static let waitingLimit = 100_000
 
     init(raft: RaftNode, applier: Applier) {
+        self.applier = applier
         inbox = HandOver(to: raft.executor, limit: Self.waitingLimit) { read in
             if read.isSerializable {
-                applier.assumeIsolated { read.serve(from: $0) }
+                read.readReady()
             } else {
-                raft.assumeIsolated { $0.readBarrier(BarredRead(read, applier)) }
+                raft.assumeIsolated { $0.readBarrier(read) }
             }
         }
     }
@@ -33,18 +43,4 @@ final class ReadGate: Sendable {
     func submit(_ read: any AppliedRead) {
         if !inbox.send(read) { read.fail(.tooManyRequests) }
     }
-}
-
-/// A linearizable read that waits for its barrier.
-private final class BarredRead: ReadWaiter {
-    private let read: any AppliedRead
-    private let applier: Applier
-
-    init(_ read: any AppliedRead, _ applier: Applier) {
-        self.read = read
-        self.applier = applier
-    }
-
-    func readReady() { applier.assumeIsolated { read.serve(from: $0) } }
-    func readFailed(_ failure: ReadFailure) { read.fail(Status(failure)) }
 }

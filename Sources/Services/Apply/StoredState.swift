@@ -12,67 +12,75 @@ struct StoredState: Sendable {
     /// - Throws: `MembershipError`, `WireError` for records that are not what they should be;
     ///   `StoreError`.
     init(reading store: isolated MVCCStore, cluster: ClusterID) throws {
-        var members: [(key: [UInt8], json: [UInt8])] = []
-        try store.scan(.members) { key, value in
-            members.append(([UInt8](key), [UInt8](value)))
-            return true
+        var members: [ClusterMember] = []
+        for record in try Self.records(.members, of: store) {
+            members.append(try Self.member(record))
         }
-        var removed: Set<MemberID> = []
-        try store.scan(.membersRemoved) { key, _ in
-            if let id = UInt64(String(decoding: key, as: UTF8.self), radix: 16) {
-                removed.insert(MemberID(id))
-            }
-            return true
-        }
-        var clusterVersion: String?
-        try store.scan(.cluster) { key, value in
-            if key.elementsEqual("clusterVersion".utf8) {
-                clusterVersion = String(decoding: value, as: UTF8.self)
-            }
-            return true
+        let removed = Set(try Self.records(.membersRemoved, of: store).map { try Self.id($0.key) })
+        if let both = members.first(where: { removed.contains($0.id) }) {
+            throw MembershipError(reason: "member \(both.id.hex) is there and removed for good")
         }
         membership = Membership(
-            cluster: cluster, members: try members.map { try ClusterMember(json: $0.json) },
-            removed: removed, clusterVersion: clusterVersion)
+            cluster: cluster, members: members, removed: removed,
+            clusterVersion: try Self.version(.cluster, Array("clusterVersion".utf8), of: store))
+        alarms = AlarmSet(Set(try Self.records(.alarm, of: store).map { try Self.alarm($0.key) }))
+        storageVersion = try Self.version(.meta, MetaKey.storageVersion, of: store)
+    }
 
-        var active: Set<AlarmFields> = []
-        var alarmKeys: [[UInt8]] = []
-        try store.scan(.alarm) { key, _ in
-            alarmKeys.append([UInt8](key))
+    // MARK: Records
+
+    private typealias Record = (key: [UInt8], value: [UInt8])
+
+    private static func records(
+        _ table: Table, of store: isolated MVCCStore
+    ) throws(StoreError) -> [Record] {
+        var records: [Record] = []
+        try store.scan(table) { key, value in
+            records.append(([UInt8](key), [UInt8](value)))
             return true
         }
-        for key in alarmKeys { active.insert(try Self.alarm(key)) }
-        alarms = AlarmSet(active)
+        return records
+    }
 
-        var version: String?
-        try store.scan(.meta) { key, value in
-            if key.elementsEqual(MetaKey.storageVersion) {
-                version = String(decoding: value, as: UTF8.self)
-            }
-            return true
+    /// The key tells the id too.
+    private static func member(_ record: Record) throws(MembershipError) -> ClusterMember {
+        let member = try ClusterMember(json: record.value)
+        let id = try id(record.key)
+        guard member.id == id else {
+            throw MembershipError(reason: "the record of member \(id.hex) is of \(member.id.hex)")
         }
-        storageVersion = version
+        return member
+    }
+
+    private static func id(_ key: [UInt8]) throws(MembershipError) -> MemberID {
+        let text = String(decoding: key, as: UTF8.self)
+        guard let id = UInt64(text, radix: 16) else {
+            throw MembershipError(reason: "\"\(text)\" is no member's id")
+        }
+        return MemberID(id)
     }
 
     /// The key of table `alarm` is an AlarmMember.
-    private static func alarm(_ bytes: [UInt8]) throws -> AlarmFields {
-        try bytes.withUnsafeBytes { bytes in
-            var member = MemberID.none
-            var kind = AlarmType.none
-            var reader = ProtobufReader(bytes)
-            while let field = try reader.next() {
-                switch field.number {
-                case 1: member = MemberID(try field.uint64())
-                case 2:
-                    guard
-                        let known = AlarmType(
-                            rawValue: UInt32(truncatingIfNeeded: try field.uint64()))
-                    else { throw WireError.malformed }
-                    kind = known
-                default: break
-                }
-            }
-            return AlarmFields(member: member, alarm: kind)
+    private static func alarm(_ bytes: [UInt8]) throws(WireError) -> AlarmFields {
+        let arena = Arena()
+        let alarm = try AlarmMember.decode(bytes, in: arena)
+        let (member, kind) = withExtendedLifetime(arena) { (alarm.member, alarm.alarm) }
+        guard let kind, kind != .none else { throw .malformed }
+        return AlarmFields(member: member, alarm: kind)
+    }
+
+    /// `X.Y.Z`; nil when there is none.
+    private static func version(
+        _ table: Table, _ name: [UInt8], of store: isolated MVCCStore
+    ) throws -> String? {
+        guard let record = try records(table, of: store).first(where: { $0.key == name }) else {
+            return nil
         }
+        let text = String(decoding: record.value, as: UTF8.self)
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts.allSatisfy({ UInt32($0) != nil }) else {
+            throw MembershipError(reason: "\"\(text)\" is no version")
+        }
+        return text
     }
 }

@@ -2,31 +2,48 @@
 // takes one that an answered request has left.
 
 import API
-import Synchronization
 
 /// Arenas at rest. From any thread: taken where a request is decoded, put back where it is settled.
 final class ArenaPool: Sendable {
-    /// An arena that nobody uses, on its way between threads.
+    /// Arenas that nobody uses, on their way between threads.
     ///
     /// `@unchecked Sendable`: an arena has one user at a time; the lock orders their accesses.
-    private struct Resting: @unchecked Sendable { let arena: Arena }
+    private struct Resting: @unchecked Sendable {
+        var arenas: [Arena] = []
+        var bytes = 0
+    }
 
-    private let resting = Mutex<[Resting]>([])
-    private let limit: Int
+    private let resting = Guarded(Resting())
+    private let limitBytes: Int
 
-    /// - Parameter limit: arenas kept; more than that are freed. They hold a few KiB each.
-    init(limit: Int = 1024) { self.limit = limit }
+    /// - Parameter limitBytes: memory kept for requests to come. An arena is a few KiB after small
+    ///   requests and hundreds after large ones, so it is bytes that are counted.
+    init(limitBytes: Int = 8 << 20) { self.limitBytes = limitBytes }
+
+    /// How many rest.
+    var count: Int { resting.withLock { $0.arenas.count } }
 
     func take() -> Arena {
-        resting.withLock { $0.popLast() }?.arena ?? Arena()
+        let arena = resting.withLock { resting -> Arena? in
+            guard let arena = resting.arenas.popLast() else { return nil }
+            resting.bytes -= Self.cost(arena)
+            return arena
+        }
+        return arena ?? Arena()
     }
 
     /// Resets `arena`: nothing that was decoded in it may be used any more.
     func putBack(_ arena: Arena) {
         arena.reset()
-        let item = Resting(arena: arena)
+        let cost = Self.cost(arena)
+        nonisolated(unsafe) let arena = arena  // given up by its user
         resting.withLock { resting in
-            if resting.count < limit { resting.append(item) }
+            guard resting.bytes + cost <= limitBytes else { return }
+            resting.arenas.append(arena)
+            resting.bytes += cost
         }
     }
+
+    /// What an arena at rest holds, its own objects included.
+    private static func cost(_ arena: Arena) -> Int { arena.heldBytes + 256 }
 }

@@ -2,13 +2,12 @@
 // the same, else in batches, one wake for each.
 
 import API
-import Synchronization
 
 /// A bounded queue of messages to one executor. Sending is possible from any thread.
 final class HandOver<Message: Sendable>: Sendable {
     private let executor: any ActorExecutor
     private let limit: Int
-    private let waiting = Mutex<[Message]>([])
+    private let waiting = Guarded<[Message]>([])
     private let deliver: @Sendable (Message) -> Void
 
     /// - Parameters:

@@ -1,15 +1,14 @@
 // One counter of request ids for all threads of a member.
 
 import API
-import Synchronization
 
 /// Gives out request ids. From any thread.
 public final class RequestIDSource: Sendable {
-    private let ids: Mutex<RequestIDs>
+    private let ids: Guarded<RequestIDs>
 
     /// - Parameter startMilliseconds: Unix time at the start of the process.
     public init(member: MemberID, startMilliseconds: UInt64) {
-        ids = Mutex(RequestIDs(member: member, startMilliseconds: startMilliseconds))
+        ids = Guarded(RequestIDs(member: member, startMilliseconds: startMilliseconds))
     }
 
     func next() -> RequestID { ids.withLock { $0.next() } }

@@ -4,14 +4,17 @@ import API
 
 /// Calls `body` on the applied state, after a read index if it is not serializable.
 final class StateRead: AppliedRead {
+    let applier: Applier
     let isSerializable: Bool
     private let body: @Sendable (isolated Applier) -> Void
     private let failed: @Sendable (Status) -> Void
 
     init(
-        isSerializable: Bool, _ body: @escaping @Sendable (isolated Applier) -> Void,
+        of applier: Applier, isSerializable: Bool,
+        _ body: @escaping @Sendable (isolated Applier) -> Void,
         failed: @escaping @Sendable (Status) -> Void
     ) {
+        self.applier = applier
         self.isSerializable = isSerializable
         self.body = body
         self.failed = failed

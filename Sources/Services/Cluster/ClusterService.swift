@@ -18,7 +18,9 @@ struct ClusterService: Sendable {
         defer { gate.arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(MemberListRequest.self, bytes, in: arena)
-            let read = StateRead(isSerializable: !request.isLinearizable) { applier in
+            let read = StateRead(
+                of: reads.applier, isSerializable: !request.isLinearizable
+            ) { applier in
                 // Responses about the cluster have no revision (reference: semantics.md, Headers).
                 applier.response.bytes.appendMemberListResponse(
                     applier.header(Revision(0)), applier.membership.sorted.map(\.fields))

@@ -47,7 +47,8 @@ struct KVService: Sendable {
             let request = try decodeRequest(RangeRequest.self, bytes, in: arena)
             try checkRange(request)
             reads.submit(
-                PendingRange(request, arena: arena, from: gate.arenas, reply: reply))
+                PendingRange(
+                    request, of: reads.applier, arena: arena, from: gate.arenas, reply: reply))
         } catch {
             gate.arenas.putBack(arena)
             reply.fail(error.status)

@@ -8,14 +8,19 @@ import API
 /// the applied state, and touched only there from then on.
 final class PendingRange: AppliedRead, @unchecked Sendable {
     let request: RangeRequest
+    let applier: Applier
     let isSerializable: Bool
     private var arena: Arena?
     private let pool: ArenaPool
     private let reply: any Replying
 
     /// - Parameter arena: where `request` was decoded; goes back to `pool` once it is answered.
-    init(_ request: RangeRequest, arena: Arena, from pool: ArenaPool, reply: any Replying) {
+    init(
+        _ request: RangeRequest, of applier: Applier, arena: Arena, from pool: ArenaPool,
+        reply: any Replying
+    ) {
         self.request = request
+        self.applier = applier
         isSerializable = request.isSerializable
         self.arena = arena
         self.pool = pool

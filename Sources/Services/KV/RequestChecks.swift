@@ -18,11 +18,10 @@ func checkRange(_ request: RangeRequest) throws(RequestRefusal) {
     guard target == .key, order != .descend else {
         throw RequestRefusal(Status(.unimplemented, "cairn: sorting a Range is not served yet"))
     }
-    let filters = [
-        request.minModRevision, request.maxModRevision, request.minCreateRevision,
-        request.maxCreateRevision,
-    ]
-    guard filters.allSatisfy({ $0 == Revision(0) }) else {
+    let off = Revision(0)
+    guard request.minModRevision == off, request.maxModRevision == off,
+        request.minCreateRevision == off, request.maxCreateRevision == off
+    else {
         throw RequestRefusal(
             Status(.unimplemented, "cairn: revision filters of a Range are not served yet"))
     }

@@ -17,7 +17,7 @@ struct MaintenanceService: Sendable {
         defer { gate.arenas.putBack(arena) }
         do throws(RequestRefusal) {
             _ = try decodeRequest(StatusRequest.self, bytes, in: arena)
-            let read = StateRead(isSerializable: true) { applier in
+            let read = StateRead(of: reads.applier, isSerializable: true) { applier in
                 applier.response.bytes.appendStatusResponse(
                     applier.header(), applier.statusFields())
                 applier.response.take { reply.respond($0) }
