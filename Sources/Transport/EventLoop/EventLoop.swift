@@ -215,10 +215,15 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         // so that no timer is early.
         let (deadline, overflow) = now.nanoseconds.addingReportingOverflow(nanoseconds)
         let milliseconds = (overflow ? UInt64.max : deadline) / 1_000_000 + 1
+        // At least one: `now` may lie behind libuv's time when the input of a turn took long, and
+        // a timer that is due at once, set again by its own work, would never let libuv go on.
         let past = uv_now(uv)
-        timer.start(afterMilliseconds: milliseconds > past ? milliseconds - past : 0)
+        timer.start(afterMilliseconds: milliseconds > past ? milliseconds - past : 1)
         return timer
     }
+
+    /// A timer fires: time has passed since the input that came before it.
+    func timerFires() { turnTime = nil }
 
     func reuse(_ slot: TimerSlot) {
         if freeTimers.count < Self.freeTimersKept && !stopping {

@@ -65,6 +65,7 @@ final class LoopTimer: TimerHandle, @unchecked Sendable {
 
     private func fire() {
         let work = self.work
+        slot?.loop.timerFires()
         giveBack()
         work?()
     }
