@@ -216,7 +216,9 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         let (deadline, overflow) = now.nanoseconds.addingReportingOverflow(nanoseconds)
         let milliseconds = (overflow ? UInt64.max : deadline) / 1_000_000 + 1
         let past = uv_now(uv)
-        timer.start(afterMilliseconds: milliseconds > past ? milliseconds - past : 0)
+        // At least one: libuv runs all timers that are due before it looks at the clock again, and
+        // one that is set again for a time already past would never let go of the thread.
+        timer.start(afterMilliseconds: milliseconds > past ? milliseconds - past : 1)
         return timer
     }
 
