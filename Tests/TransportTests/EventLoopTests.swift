@@ -1,4 +1,5 @@
 import API
+import Glibc
 import Synchronization
 import Testing
 
@@ -166,6 +167,45 @@ struct EventLoopTests {
                 }
             }
             #expect(await diary.lines == ["fired"])
+        }
+    }
+
+    @Test("a timer that sets itself again lets others run, even after a turn that took long")
+    func timerAfterLongTurn() async throws {
+        try await withLoop { loop in
+            let isOver = Atomic<Bool>(false)
+            @Sendable func tick() {
+                loop.schedule(afterNanoseconds: 1_000_000) {
+                    if !isOver.load(ordering: .relaxed) { tick() }
+                }
+            }
+            var pipe: [Int32] = [0, 0]
+            #expect(Glibc.pipe(&pipe) == 0)
+            let (input, output) = (pipe[0], pipe[1])
+            defer {
+                close(input)
+                close(output)
+            }
+            await withCheckedContinuation { done in
+                loop.post {
+                    tick()
+                    var poll: PollHandle?
+                    poll = try? PollHandle(
+                        input, .readable, on: loop,
+                        onReady: {
+                            poll?.close()
+                            poll = nil
+                            // The turn's time is asked for, then much time passes: it is in the
+                            // past when the timer fires.
+                            let start = loop.now.nanoseconds
+                            while nanosecondsOfClock() < start + 20_000_000 {}
+                            loop.post { done.resume() }
+                        }, onLoopStop: {})
+                    poll?.start()
+                    _ = write(output, "x", 1)
+                }
+            }
+            isOver.store(true, ordering: .relaxed)
         }
     }
 

@@ -54,8 +54,9 @@ public final class GRPCClientConnection: @unchecked Sendable {
     deinit { http2.client = nil }
 
     public var executor: any ActorExecutor { http2.executor }
-    /// Whether the connection is gone, and all calls with it.
-    var isClosed: Bool { http2.isClosed }
+    /// Whether the connection is gone, and all calls with it, and not because this side closed it.
+    var isLost: Bool { http2.isClosed && !isClosing }
+    private var isClosing = false
     /// Calls that are under way.
     public var callCount: Int { http2.session.openStreamCount }
 
@@ -115,14 +116,18 @@ public final class GRPCClientConnection: @unchecked Sendable {
         return try result.get()
     }
 
-    /// Sends what is buffered and closes; calls under way end with UNAVAILABLE or CANCELLED.
+    /// Sends what is buffered and closes; calls under way end with CANCELLED.
     public func close() {
+        isClosing = true
         http2.session.submitGoAway(.none)
         http2.closeAfterFlush()
     }
 
     /// Closes at once.
-    public func abort() { http2.abort() }
+    public func abort() {
+        isClosing = true
+        http2.abort()
+    }
 
     /// Asks for a sign of life. `onPong` is called when it comes.
     public func ping(_ payload: UInt64 = 1) { http2.session.submitPing(payload) }

@@ -236,7 +236,7 @@ final class GRPCClientStream: HTTP2Stream {
     /// A call that ends with its connection was cancelled by nobody: whether it was carried out is
     /// not known.
     private var lossOfConnection: Status? {
-        guard let connection, connection.isClosed else { return nil }
+        guard let connection, connection.isLost else { return nil }
         return connection.unavailable
     }
 
