@@ -29,7 +29,7 @@ struct Inbox: ~Copyable, Sendable {
         var closed = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     /// Threads between `wakeNeeded` and `woken`. The wake happens outside the lock, lest the woken
     /// thread runs straight into it; the loop's handle must outlive these.
     private let wakers = Atomic<Int>(0)
