@@ -22,8 +22,7 @@ struct Inbox: ~Copyable, Sendable {
         case refused
     }
 
-    // Not private: Swift 6.3 then fails to emit a module that holds a ~Copyable Inbox.
-    struct State {
+    private struct State {
         var items: [Item] = []
         var asleep = false
         var closed = false
