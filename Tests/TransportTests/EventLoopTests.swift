@@ -40,11 +40,11 @@ struct EventLoopTests {
     func assumeIsolatedFromCallback() async throws {
         try await withLoop { loop in
             let diary = Diary(on: loop)
-            await withCheckedContinuation { done in
+            await handedOver { done in
                 loop.post {
                     loop.schedule(afterNanoseconds: 0) {
                         diary.assumeIsolated { $0.write("from libuv") }
-                        done.resume()
+                        done(())
                     }
                 }
             }
@@ -88,7 +88,7 @@ struct EventLoopTests {
         try await withLoop { loop in
             let diary = Diary(on: loop)
             @Sendable func write(_ line: String) { diary.assumeIsolated { $0.write(line) } }
-            await withCheckedContinuation { done in
+            await handedOver { done in
                 loop.post {
                     loop.atTurnEnd(.transmit) {
                         write("transmit 1")
@@ -96,7 +96,7 @@ struct EventLoopTests {
                             write("gather 3")
                             loop.atTurnEnd(.transmit) {
                                 write("transmit 2")
-                                done.resume()
+                                done(())
                             }
                         }
                     }
@@ -131,12 +131,12 @@ struct EventLoopTests {
     func timers() async throws {
         try await withLoop { loop in
             let diary = Diary(on: loop)
-            let waited = await withCheckedContinuation { done in
+            let waited = await handedOver { done in
                 loop.post {
                     let start = loop.now
                     loop.schedule(afterNanoseconds: 6_300_000) {
                         diary.assumeIsolated { $0.write("late") }
-                        done.resume(returning: loop.now.nanoseconds(since: start))
+                        done(loop.now.nanoseconds(since: start))
                     }
                     loop.schedule(afterNanoseconds: 1_000_000) {
                         diary.assumeIsolated { $0.write("early") }
@@ -152,7 +152,7 @@ struct EventLoopTests {
     func cancelledTimers() async throws {
         try await withLoop { loop in
             let diary = Diary(on: loop)
-            await withCheckedContinuation { done in
+            await handedOver { done in
                 loop.post {
                     let cancelled = loop.schedule(afterNanoseconds: 0) {
                         diary.assumeIsolated { $0.write("cancelled") }
@@ -161,7 +161,7 @@ struct EventLoopTests {
                     // Takes over the handle of the first.
                     loop.schedule(afterNanoseconds: 1_000_000) {
                         diary.assumeIsolated { $0.write("fired") }
-                        done.resume()
+                        done(())
                     }
                     cancelled.cancel()
                 }
@@ -219,13 +219,13 @@ struct EventLoopTests {
             @Sendable func gatherAgain() {
                 if !enough.load(ordering: .relaxed) { loop.atTurnEnd(.gather, gatherAgain) }
             }
-            await withCheckedContinuation { done in
+            await handedOver { done in
                 loop.post {
                     again()
                     gatherAgain()
                     loop.schedule(afterNanoseconds: 1_000_000) {
                         enough.store(true, ordering: .relaxed)
-                        done.resume()
+                        done(())
                     }
                 }
             }

@@ -146,15 +146,15 @@ struct ConnectorTests {
         try await withLoop { loop in
             // A queue of one that nobody accepts from: the kernel leaves further clients waiting.
             let full = try FullListener()
-            let error = await withCheckedContinuation { done in
+            let error = await handedOver { done in
                 loop.post {
                     Connector.connect(
                         to: full.endpoint, on: loop, timeoutNanoseconds: 1_000_000
                     ) { result in
                         guard case .failure(let error) = result else {
-                            return done.resume(returning: nil as TransportError?)
+                            return done(nil as TransportError?)
                         }
-                        done.resume(returning: error)
+                        done(error)
                     }
                 }
             }

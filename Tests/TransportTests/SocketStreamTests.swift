@@ -42,9 +42,25 @@ struct SocketStreamTests {
         }
     }
 
+    /// Two ends between which the kernel holds little, however it is tuned.
+    private func withNarrowConnection(
+        _ body: (_ client: TestPeer, _ server: TestPeer) async throws -> Void
+    ) async throws {
+        try await withConnection { client, server in
+            for (peer, option) in [(client, SO_SNDBUF), (server, SO_RCVBUF)] {
+                await peer.with { stream in
+                    (stream as? SocketStream)?.withDescriptor {
+                        setOption($0, SOL_SOCKET, option, 32 << 10)
+                    }
+                }
+            }
+            try await body(client, server)
+        }
+    }
+
     @Test("keeps order and loses nothing when the reader is slower than the writer")
     func slowReader() async throws {
-        try await withConnection { client, server in
+        try await withNarrowConnection { client, server in
             await server.pause()
             let sent = (0..<4_000_000).map { UInt8(truncatingIfNeeded: $0 ^ ($0 >> 8)) }
             await client.send(Array(sent[..<3_000_000]))
@@ -79,7 +95,7 @@ struct SocketStreamTests {
 
     @Test("delivers everything before an orderly close, on both sides without error")
     func orderlyClose() async throws {
-        try await withConnection { client, server in
+        try await withNarrowConnection { client, server in
             await server.pause()
             let size = 3_000_000
             await client.send([UInt8](repeating: 7, count: size))
@@ -109,7 +125,7 @@ struct SocketStreamTests {
 
     @Test("is reset when the other side takes nothing for the time it lingers")
     func lingerEnds() async throws {
-        try await withConnection { client, server in
+        try await withNarrowConnection { client, server in
             await server.pause()
             await client.send([UInt8](repeating: 7, count: 8_000_000))
             await client.with { stream in

@@ -30,10 +30,10 @@ final class TestPeer: ByteStreamHandler, @unchecked Sendable {
     }
 
     static func connect(to endpoint: Endpoint, on loop: EventLoop) async throws -> TestPeer {
-        let result: Result<TestPeer, TransportError> = await withCheckedContinuation { done in
+        let result: Result<TestPeer, TransportError> = await handedOver { done in
             loop.post {
                 Connector.connect(to: endpoint, on: loop, timeoutNanoseconds: 5_000_000_000) {
-                    done.resume(returning: $0.map { TestPeer($0) })
+                    done($0.map { TestPeer($0) })
                 }
             }
         }
@@ -46,8 +46,8 @@ final class TestPeer: ByteStreamHandler, @unchecked Sendable {
     func with<Result: Sendable>(
         _ body: @escaping @Sendable (any ByteStream) -> Result
     ) async -> Result {
-        await withCheckedContinuation { done in
-            loop.post { done.resume(returning: body(self.stream)) }
+        await handedOver { done in
+            loop.post { done(body(self.stream)) }
         }
     }
 
@@ -68,9 +68,9 @@ final class TestPeer: ByteStreamHandler, @unchecked Sendable {
 
     /// Waits until `isMet`, which is looked at when something happens here, and now and then.
     func until(_ isMet: @escaping @Sendable (TestPeer) -> Bool) async {
-        await withCheckedContinuation { done in
+        await handedOver { done in
             loop.post {
-                self.waiting.append(({ isMet(self) }, { done.resume() }))
+                self.waiting.append(({ isMet(self) }, { done(()) }))
                 self.check()
             }
         }
@@ -144,7 +144,7 @@ final class TestListener: @unchecked Sendable {
     private let loop: EventLoop
     private var listener: Listener?
     private var accepted: [TestPeer] = []
-    private var waiting: [CheckedContinuation<TestPeer, Never>] = []
+    private var waiting: [(TestPeer) -> Void] = []
     let endpoint: Endpoint
 
     static func open(
@@ -177,18 +177,18 @@ final class TestListener: @unchecked Sendable {
             if waiting.isEmpty {
                 accepted.append(peer)
             } else {
-                waiting.removeFirst().resume(returning: peer)
+                waiting.removeFirst()(peer)
             }
         }
     }
 
     func next() async -> TestPeer {
-        await withCheckedContinuation { done in
+        await handedOver { done in
             loop.post {
                 if self.accepted.isEmpty {
                     self.waiting.append(done)
                 } else {
-                    done.resume(returning: self.accepted.removeFirst())
+                    done(self.accepted.removeFirst())
                 }
             }
         }

@@ -22,14 +22,13 @@ struct Inbox: ~Copyable, Sendable {
         case refused
     }
 
-    // Not private: Swift 6.3 then fails to emit a module that holds a ~Copyable Inbox.
-    struct State {
+    private struct State {
         var items: [Item] = []
         var asleep = false
         var closed = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     /// Threads between `wakeNeeded` and `woken`. The wake happens outside the lock, lest the woken
     /// thread runs straight into it; the loop's handle must outlive these.
     private let wakers = Atomic<Int>(0)

@@ -3,11 +3,10 @@
 import API
 import CLibuv
 import Glibc
-import Synchronization
 
 /// A thread that runs one function. Not detached: `join` waits for its end.
 struct LoopThread: ~Copyable, Sendable {
-    private let id: Mutex<pthread_t?>
+    private let id: Locked<pthread_t?>
 
     private final class Start: Sendable {
         let name: String
@@ -38,7 +37,7 @@ struct LoopThread: ~Copyable, Sendable {
                 operation: "start thread \(name)", name: "\(code)",
                 reason: String(cString: strerror(code)))
         }
-        id = Mutex(thread)
+        id = Locked(thread)
     }
 
     /// Waits until the thread has ended. Later calls return once the first has.

@@ -8,7 +8,6 @@ import API
 import CLibuv
 import Glibc
 import Logging
-import Synchronization
 
 public struct ListenerOptions: Sendable {
     /// Connections the kernel may hold until they are accepted; it has a limit of its own
@@ -26,11 +25,11 @@ public struct ListenerOptions: Sendable {
 /// A connection that no loop serves yet; closes itself when it is dropped. From any thread.
 public final class AcceptedSocket: Sendable {
     public let remote: Endpoint
-    private let socket: Mutex<Socket?>
+    private let socket: Locked<Socket?>
 
     init(_ socket: consuming Socket, remote: Endpoint) {
         self.remote = remote
-        self.socket = Mutex(socket)
+        self.socket = Locked(socket)
     }
 
     /// Makes a stream of the connection. Once, on `loop`.
