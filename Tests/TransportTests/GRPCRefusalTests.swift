@@ -264,4 +264,29 @@ struct BadFrameTests {
             #expect(client.server.connectionCount == 0 && client.server.callCount == 0)
         }
     }
+
+    @Test("of a good conversation, damaged at random, end a call or the connection, nothing else")
+    func randomDamage() {
+        let good = RawPair()
+        good.clientEnd.record = []
+        for size in [0, 10, 300] {
+            let text = String(repeating: "x", count: size)
+            _ = good.open([("token", text)], body: MessageDeframerTests.frame(text))
+        }
+        let conversation = ByteClient.preface + (good.clientEnd.record ?? [])
+        var random: UInt64 = 42
+        func next(_ bound: Int) -> Int {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int((random >> 33) % UInt64(bound))
+        }
+        for _ in 0..<500 {
+            var bytes = conversation
+            for _ in 0...next(4) { bytes[24 + next(bytes.count - 24)] = UInt8(next(256)) }
+            let client = ByteClient()
+            client.send(bytes)
+            client.clientEnd.close()
+            client.executor.run()
+            #expect(client.server.connectionCount == 0 && client.server.callCount == 0)
+        }
+    }
 }

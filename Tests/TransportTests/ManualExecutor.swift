@@ -1,7 +1,6 @@
 // One thread, virtual time: the world of the HTTP/2 and gRPC stories.
 
 import API
-import Synchronization
 
 @testable import Transport
 
@@ -10,7 +9,7 @@ import Synchronization
 /// `@unchecked Sendable`: a test uses it from one thread; only `post` and `enqueue` come from
 /// elsewhere, and go through a lock.
 final class ManualExecutor: ActorExecutor, @unchecked Sendable {
-    private let posted = Mutex<[@Sendable () -> Void]>([])
+    private let posted = Locked<[@Sendable () -> Void]>([])
     private var ends: [TurnPhase: [() -> Void]] = [:]
     private var timers: [ManualTimer] = []
     private var time: UInt64 = 1_000_000_000_000

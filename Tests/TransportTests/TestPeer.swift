@@ -12,6 +12,7 @@ final class TestPeer: ByteStreamHandler, @unchecked Sendable {
     private let stream: any ByteStream
     private var waiting: [(isMet: () -> Bool, met: () -> Void)] = []
     private(set) var got: [UInt8] = []
+    private var isLooking = false
     private(set) var gotEnd = false
     private var drainCalls = 0
     private(set) var end: End?
@@ -65,6 +66,7 @@ final class TestPeer: ByteStreamHandler, @unchecked Sendable {
 
     // MARK: Waiting
 
+    /// Waits until `isMet`, which is looked at when something happens here, and now and then.
     func until(_ isMet: @escaping @Sendable (TestPeer) -> Bool) async {
         await withCheckedContinuation { done in
             loop.post {
@@ -108,6 +110,12 @@ final class TestPeer: ByteStreamHandler, @unchecked Sendable {
         let met = waiting.filter { $0.isMet() }
         waiting.removeAll { $0.isMet() }
         for waiter in met { waiter.met() }
+        guard !waiting.isEmpty, !isLooking else { return }
+        isLooking = true
+        loop.schedule(afterNanoseconds: 1_000_000) { [self] in
+            isLooking = false
+            check()
+        }
     }
 
     // MARK: ByteStreamHandler

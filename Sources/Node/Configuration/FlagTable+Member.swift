@@ -25,7 +25,7 @@ extension FlagTable {
             "election-timeout", .uint, default: "1000", .served,
             "election timeout; must be >= 5x heartbeat-interval and <= 50000"),
         FlagDefinition(
-            "initial-election-tick-advance", .bool, default: "true", .served,
+            "initial-election-tick-advance", .bool, default: "true", .noEffect("a single member campaigns at once"),
             "skip most of the first election wait at boot"),
         FlagDefinition(
             "listen-peer-urls", .urls, default: "http://localhost:2380", .served,
@@ -37,7 +37,7 @@ extension FlagTable {
             "listen-client-http-urls", .urls, default: "", .served,
             "HTTP-only client listen addresses; when set, listen-client-urls serve gRPC only"),
         FlagDefinition(
-            "max-snapshots", .uint, default: "5", .served,
+            "max-snapshots", .uint, default: "5", .noEffect("there are no raft snapshot files"),
             "raft snapshot files kept (0 = all)"),
         FlagDefinition(
             "max-wals", .uint, default: "5", .served,
@@ -58,7 +58,7 @@ extension FlagTable {
             "backend-batch-limit", .int, default: "0", .served,
             "writes before a backend commit"),
         FlagDefinition(
-            "max-txn-ops", .uint, default: "128", .served,
+            "max-txn-ops", .uint, default: "128", .notServedYet,
             "most operations in a transaction list"),
         FlagDefinition(
             "max-request-bytes", .uint, default: "1572864", .served,
@@ -92,7 +92,7 @@ extension FlagTable {
             "raft-write-timeout", .duration, default: "5s", .noEffect("no peers"),
             "write timeout of peer connections; raised to 5s if lower"),
         FlagDefinition(
-            "feature-gates", .featureGates, default: "", .served,
+            "feature-gates", .featureGates, default: "", .notServedYet,
             "comma list Gate=true|false; see FEATURE GATES rows; AllAlpha/AllBeta also accepted"),
     ]
 

@@ -129,10 +129,10 @@ extension FlagTable {
             .notServedYet,
             "rotation settings: MB, days, count"),
         FlagDefinition(
-            "warning-apply-duration", .duration, default: "100ms", .served,
+            "warning-apply-duration", .duration, default: "100ms", .notServedYet,
             "log applies slower than this"),
         FlagDefinition(
-            "warning-unary-request-duration", .duration, default: "300ms", .served,
+            "warning-unary-request-duration", .duration, default: "300ms", .notServedYet,
             "log unary requests slower than this; 0 falls back to the default"),
     ]
 
@@ -183,7 +183,7 @@ extension FlagTable {
             "force-new-cluster", .bool, default: "false", .notServedYet,
             "restart as a one-member cluster keeping the data"),
         FlagDefinition(
-            "unsafe-no-fsync", .bool, default: "false", .served,
+            "unsafe-no-fsync", .bool, default: "false", .notServedYet,
             "do not fsync"),
     ]
 

@@ -54,6 +54,8 @@ public final class GRPCClientConnection: @unchecked Sendable {
     deinit { http2.client = nil }
 
     public var executor: any ActorExecutor { http2.executor }
+    /// Whether the connection is gone, and all calls with it.
+    var isClosed: Bool { http2.isClosed }
     /// Calls that are under way.
     public var callCount: Int { http2.session.openStreamCount }
 
@@ -244,8 +246,11 @@ final class ClientHTTP2Connection: HTTP2Connection {
         if isAck { client?.onPong?(payload) }
     }
 
-    override func connectionClosed(_ error: TransportError?) {
+    override func streamsWillClose(_ error: TransportError?) {
         client?.becomeUnavailable(error.map { "\($0)" } ?? "the connection is closed")
+    }
+
+    override func connectionClosed(_ error: TransportError?) {
         client?.connectionClosed(error)
     }
 }

@@ -229,8 +229,15 @@ final class GRPCClientStream: HTTP2Stream {
             isReceivingPaused = false
             end()
         }
-        if !isOver { finish(Self.status(ofReset: code)) }
+        if !isOver { finish(lossOfConnection ?? Self.status(ofReset: code)) }
         connection?.putBack(self)
+    }
+
+    /// A call that ends with its connection was cancelled by nobody: whether it was carried out is
+    /// not known.
+    private var lossOfConnection: Status? {
+        guard let connection, connection.isClosed else { return nil }
+        return connection.unavailable
     }
 
     /// gRPC over HTTP2, "Errors": what a reset stands for.
@@ -271,7 +278,7 @@ final class GRPCClientStream: HTTP2Stream {
         connection = nil
         method = nil
         deframer.reset()
-        response.reset(keepingCapacity: 16 << 10)
+        response.reset(keepingCapacity: 4 << 10)
         hasResponse = false
         headerCount = 0
         headerBytes = 0

@@ -1,6 +1,7 @@
 // The gRPC server of one executor: it makes connections of byte streams and keeps what they share.
 
 import API
+import Glibc
 
 /// Serves gRPC calls on the streams it is given. One per executor; all of it runs there.
 public final class GRPCServer {
@@ -46,6 +47,7 @@ public final class GRPCServer {
         }
         let connection = GRPCServerConnection(stream, session: session, server: self)
         connections[ObjectIdentifier(connection)] = connection
+        mostConnections = max(mostConnections, connections.count)
         if firstBytes.count > 0 { connection.received(firstBytes) }
         if !connection.isClosed { stream.resumeReading() }
     }
@@ -69,11 +71,29 @@ public final class GRPCServer {
 
     func removed(_ connection: GRPCServerConnection) {
         connections[ObjectIdentifier(connection)] = nil
+        giveMemoryBack()
         guard connections.isEmpty else { return }
         let waiting = drained
         drained = []
         for done in waiting { done() }
     }
+
+    /// The most connections there were since memory was given back.
+    private var mostConnections = 0
+
+    /// glibc keeps what thousands of connections have freed (14 KB each, in small pieces): it gives
+    /// it back when told to, which takes milliseconds, hence only after most of many have gone.
+    private func giveMemoryBack() {
+        guard mostConnections >= 256, connections.count <= mostConnections / 4 else { return }
+        mostConnections = connections.count
+        _ = Self.trim?(0)
+    }
+
+    /// `malloc_trim`, which Swift's Glibc module lacks and other C libraries do too.
+    private static let trim: (@convention(c) (Int) -> Int32)? =
+        dlsym(nil, "malloc_trim").map {
+            unsafeBitCast($0, to: (@convention(c) (Int) -> Int32).self)
+        }
 
     // Streams are reused: a call allocates nothing that a former one has left.
 

@@ -39,7 +39,7 @@ struct MessageDeframer: ~Copyable {
         prefixCount = 0
         expected = nil
         isHandedOver = false
-        held.reset(keepingCapacity: 16 << 10)
+        held.reset(keepingCapacity: 4 << 10)
     }
 
     /// The next message of `input`, whose taken bytes are removed from its front.

@@ -1,7 +1,6 @@
 // A call with one request and one response, as its handler sees it.
 
 import API
-import Synchronization
 
 /// A unary call that waits for its answer. Cheap to copy and to keep.
 ///
@@ -69,7 +68,7 @@ final class CompletionQueue: Sendable {
     }
 
     let executor: any ActorExecutor
-    private let waiting = Mutex<[(UnaryCall, Answer)]>([])
+    private let waiting = Locked<[(UnaryCall, Answer)]>([])
 
     init(_ executor: any ActorExecutor) { self.executor = executor }
 

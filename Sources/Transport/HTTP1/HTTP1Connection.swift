@@ -12,6 +12,8 @@ final class HTTP1Connection: ByteStreamHandler {
     private unowned let server: HTTP1Server
     private var parser = HTTP1RequestParser()
     private var unread: [UInt8] = []
+    /// So many bytes of `unread` have been parsed; to drop them each time would copy the rest.
+    private var unreadStart = 0
     private var isParsing = false
     private var isReadingPaused = false
 
@@ -46,10 +48,10 @@ final class HTTP1Connection: ByteStreamHandler {
         stream.abort()
     }
 
-    /// Serves the request that is under way, then closes.
+    /// Serves the request that is under way or on its way, then closes.
     func closeWhenIdle() {
         closesWhenIdle = true
-        if responder == nil { finish() }
+        if responder == nil && !parser.isWithinRequest { finish() }
     }
 
     // MARK: Reading
@@ -63,11 +65,13 @@ final class HTTP1Connection: ByteStreamHandler {
         } else {
             unread.append(contentsOf: bytes)
         }
-        if unread.count > Self.unreadLimit && !isReadingPaused && !isClosed {
+        if unreadCount > Self.unreadLimit && !isReadingPaused && !isClosed {
             isReadingPaused = true
             stream.pauseReading()
         }
     }
+
+    private var unreadCount: Int { unread.count - unreadStart }
 
     func receivedEnd() {
         endReceived = true
@@ -110,15 +114,20 @@ final class HTTP1Connection: ByteStreamHandler {
         guard !isParsing, !isClosed else { return }
         if !unread.isEmpty {
             let waiting = unread
-            unread = []
-            let rest = waiting.withUnsafeBytes { bytes in
-                var input = bytes
+            let left = waiting.withUnsafeBytes { bytes in
+                var input = UnsafeRawBufferPointer(rebasing: bytes[unreadStart...])
                 parse(&input)
                 return input.count
             }
-            unread = isClosed ? [] : Array(waiting.suffix(rest))
+            unreadStart = waiting.count - left
+            if left == 0 || isClosed {
+                unread = []
+                unreadStart = 0
+            }
         }
-        if isReadingPaused && unread.count <= Self.unreadLimit && !isClosed {
+        if isReadingPaused && unreadCount <= Self.unreadLimit && !isClosed {
+            unread.removeFirst(unreadStart)
+            unreadStart = 0
             isReadingPaused = false
             stream.resumeReading()
         }
@@ -185,6 +194,8 @@ final class HTTP1Connection: ByteStreamHandler {
         guard !output.isEmpty else { return }
         output.withUnsafeBytes { stream.write($0) }
         output = []
+        // The stream tells only of what it could not send at once.
+        if stream.bufferedBytes == 0 { responder?.drained() }
     }
 
     func responseEnded(keepsAlive: Bool) {

@@ -56,7 +56,19 @@ public struct HTTP1RequestHead: Sendable, Equatable {
     public var query: String
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
     public var minorVersion: Int
-    public var headers = HTTP1Headers()
+    public var headers: HTTP1Headers
+
+    public init(
+        method: String = "", target: String = "", path: String = "", query: String = "",
+        minorVersion: Int = 1, headers: HTTP1Headers = HTTP1Headers()
+    ) {
+        self.method = method
+        self.target = target
+        self.path = path
+        self.query = query
+        self.minorVersion = minorVersion
+        self.headers = headers
+    }
 
     /// The host asked for, with its port if one was given.
     public var host: String { headers["Host"] ?? "" }

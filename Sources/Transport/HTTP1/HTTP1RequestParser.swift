@@ -22,7 +22,7 @@ struct HTTP1RequestParser {
 
     private enum State {
         case requestLine
-        case headers(HTTP1RequestHead)
+        case headers
         case sizedBody(left: UInt64)
         case chunkSize
         case chunk(left: UInt64)
@@ -33,6 +33,8 @@ struct HTTP1RequestParser {
 
     private let limits: Limits
     private var state = State.requestLine
+    /// What has been read of the head; beside the state, so that a header is added in place.
+    private var head = HTTP1RequestHead()
     /// The beginning of a line whose end has not come.
     private var line: [UInt8] = []
     private var headBytesLeft: Int
@@ -66,15 +68,12 @@ struct HTTP1RequestParser {
                 if maySkipLineEnds { skipLineEnds(&input) }
                 guard let text = try headLine(&input) else { return nil }
                 maySkipLineEnds = false
-                state = .headers(try HTTP1Syntax.requestLine(text))
-            case .headers(var head):
+                head = try HTTP1Syntax.requestLine(text)
+                state = .headers
+            case .headers:
                 guard let text = try headLine(&input) else { return nil }
-                guard text.isEmpty else {
-                    try HTTP1Syntax.header(text, into: &head.headers)
-                    state = .headers(head)
-                    continue
-                }
-                return try endOfHead(&head)
+                if text.isEmpty { return try endOfHead() }
+                try HTTP1Syntax.header(text, into: &head.headers)
             case .sizedBody(let left), .chunk(let left):
                 guard input.count > 0 else { return nil }
                 return .body(takeBody(left, &input))
@@ -99,7 +98,8 @@ struct HTTP1RequestParser {
         }
     }
 
-    private mutating func endOfHead(_ head: inout HTTP1RequestHead) throws(HTTP1Refusal) -> Event {
+    private mutating func endOfHead() throws(HTTP1Refusal) -> Event {
+        defer { head = HTTP1RequestHead() }
         try HTTP1Syntax.checkHost(head)
         maySkipLineEnds = head.method == "POST"
         switch try HTTP1Syntax.bodyLength(head) {

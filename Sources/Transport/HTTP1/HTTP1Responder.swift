@@ -44,7 +44,7 @@ public final class HTTP1Responder {
         if HTTP1Status.hasBody(status) { text += "Content-Length: \(body.count)\r\n" }
         connection?.send((text + "\r\n").utf8)
         if sendsBody { connection?.send(body) }
-        end()
+        finish()
     }
 
     public func respond(status: Int, headers: HTTP1Headers = [:], text: String) {
@@ -74,13 +74,13 @@ public final class HTTP1Responder {
 
     /// Ends a response that was begun.
     public func end() {
-        switch state {
-        case .waiting: preconditionFailure("a response ends after it begins")
-        case .streaming:
-            if isChunked && sendsBody { connection?.send("0\r\n\r\n".utf8) }
-            state = .ended
-        case .ended: break
-        }
+        precondition(state == .streaming, "a body ends once, after it begins")
+        if isChunked && sendsBody { connection?.send("0\r\n\r\n".utf8) }
+        state = .ended
+        finish()
+    }
+
+    private func finish() {
         onClientLeft = nil
         onDrained = nil
         let connection = self.connection

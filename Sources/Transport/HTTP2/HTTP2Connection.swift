@@ -48,6 +48,8 @@ class HTTP2Connection: HTTP2SessionOwner {
     func receivedGoAway(_ code: HTTP2ErrorCode, debugData: UnsafeRawBufferPointer) {}
     func receivedSettings() {}
     func streamClosed() {}
+    /// The byte stream is gone or given up; the HTTP/2 streams are told next.
+    func streamsWillClose(_ error: TransportError?) {}
     /// The byte stream is gone; all HTTP/2 streams have been told.
     func connectionClosed(_ error: TransportError?) {}
 
@@ -61,14 +63,15 @@ class HTTP2Connection: HTTP2SessionOwner {
     func receivedEnd() { closeAfterFlush() }
 
     func closed(_ error: TransportError?) {
-        detach()
+        detach(error)
         connectionClosed(error)
     }
 
-    private func detach() {
+    private func detach(_ error: TransportError? = nil) {
         guard !isClosed else { return }
         isClosed = true
         isClosing = true
+        streamsWillClose(error)
         session.detach(.cancel)
     }
 

@@ -62,7 +62,7 @@ class HTTP2Stream {
     final func resetStream() {
         precondition(session == nil && wheelSlot < 0, "stream \(id) is still in use")
         id = 0
-        output.reset(keepingCapacity: 16 << 10)
+        output.reset(keepingCapacity: 4 << 10)
         outputEnd = .open
         isDeferred = false
         drainMark = -1

@@ -35,6 +35,8 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
     private var state = State.open
     private var linger: (any TimerHandle)?
 
+    private static let readSize = 64 << 10
+
     // What goes out.
     private var outgoing: [UInt8] = []
     private var credit: Int
@@ -43,7 +45,9 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
 
     // What comes in.
     private var incoming: [[UInt8]] = []
+    /// The piece that is read next, and how much of it has been.
     private var incomingStart = 0
+    private var pieceStart = 0
     private var isReading = false
     private var isDelivering = false
     private var receivedAll = false
@@ -166,11 +170,22 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
         isDelivering = true
         defer { isDelivering = false }
         while incomingStart < incoming.count, isReading || state == .closing {
+            // A reader gets as much at a time as from a socket, and may pause after each.
             let bytes = incoming[incomingStart]
-            incomingStart += 1
-            consumed(bytes.count)
+            let end = min(pieceStart + Self.readSize, bytes.count)
+            let piece = pieceStart..<end
+            pieceStart = end
+            if end == bytes.count {
+                incomingStart += 1
+                pieceStart = 0
+            }
+            consumed(piece.count)
             // After `close`, what comes is thrown away.
-            if state == .open { bytes.withUnsafeBytes { handler?.received($0) } }
+            if state == .open {
+                bytes.withUnsafeBytes {
+                    handler?.received(UnsafeRawBufferPointer(rebasing: $0[piece]))
+                }
+            }
             if state == .closed { return }
         }
         if incomingStart == incoming.count {

@@ -1,42 +1,57 @@
 // What is asked of a server: which requests, how many at once, of what size.
 
 /// The mix of requests.
-enum Operation: String, CaseIterable {
+enum Operation: String, CaseIterable, Codable {
     case put
     /// Linearizable reads of single keys.
     case range
     /// Reads of single keys from local state.
     case serializableRange = "serializable-range"
-    /// Nine reads for each put.
+    /// Nine linearizable reads for each put.
     case mixed
+
+    /// Whether the keys must be there beforehand.
+    var reads: Bool { self != .put }
 }
 
 /// How keys are picked out of the key space.
-enum KeyOrder: String, CaseIterable {
+enum KeyOrder: String, CaseIterable, Codable {
     case sequential
     case random
 }
 
 /// One measured run.
-struct Workload {
+struct Workload: Codable {
     var operation = Operation.put
     var connections = 10
-    /// Calls in flight on each connection.
+    /// Calls in flight on each connection, at most.
     var streams = 50
+    /// In bytes, as the next; no less than the digits of `keySpace`.
     var keySize = 32
     var valueSize = 256
+    /// How many different keys there are.
     var keySpace = 100_000
     var keyOrder = KeyOrder.random
-    /// Measured requests in all.
+    /// Measured requests in all, unless `seconds` are over first.
     var requests = 200_000
-    /// Requests per second to aim at; nil is the closed loop: the next as soon as one is answered.
+    /// The longest time for the measured requests; nil is for ever.
+    var seconds: Double?
+    /// Requests before the measured ones, which nothing counts.
+    var warmUp = 20_000
+    /// Requests per second to send, answered or not; nil is the closed loop: the next as soon as
+    /// one is answered.
     var rate: Double?
 
     var title: String {
-        let size = operation == .put ? ", \(valueSize) B values" : ""
+        let values = operation == .put || operation == .mixed
+        let size = values ? ", \(byteCount(valueSize)) values" : ""
         let pace = rate.map { ", \(Int($0))/s" } ?? ""
         return "\(operation.rawValue)\(size), \(connections) x \(streams)\(pace)"
     }
+}
+
+private func byteCount(_ count: Int) -> String {
+    count >= 1024 && count % 1024 == 0 ? "\(count >> 10) KiB" : "\(count) B"
 }
 
 /// Deterministic keys and operations: equal seeds ask equal questions of every server.
@@ -47,10 +62,11 @@ struct RequestSource {
     private let stride: Int
 
     /// - Parameters:
-    ///   - lane: this connection's number, of `lanes`: sequential keys of lanes do not meet.
-    init(_ workload: Workload, lane: Int, of lanes: Int) {
+    ///   - lane: the number of whoever asks, of `lanes`: sequential keys of lanes do not meet.
+    ///   - pass: another one gives other random keys.
+    init(_ workload: Workload, lane: Int, of lanes: Int, pass: Int = 0) {
         self.workload = workload
-        state = 0x9E37_79B9_7F4A_7C15 &* UInt64(lane + 1)
+        state = 0x9E37_79B9_7F4A_7C15 &* UInt64(pass * lanes + lane + 1)
         sequence = lane
         stride = lanes
     }
@@ -69,7 +85,8 @@ struct RequestSource {
         case .sequential:
             defer { sequence += stride }
             return sequence % workload.keySpace
-        case .random: return Int(random() % UInt64(workload.keySpace))
+        case .random:
+            return Int(random().multipliedFullWidth(by: UInt64(workload.keySpace)).high)
         }
     }
 
@@ -78,20 +95,7 @@ struct RequestSource {
         switch workload.operation {
         case .put: true
         case .range, .serializableRange: false
-        case .mixed: random() % 10 == 0
+        case .mixed: random().multipliedFullWidth(by: 10).high == 0
         }
     }
-}
-
-/// The key with this number: decimal digits behind zeros, `size` bytes.
-func key(_ number: Int, size: Int) -> [UInt8] {
-    var bytes = [UInt8](repeating: UInt8(ascii: "0"), count: size)
-    var rest = number
-    var place = size - 1
-    while rest > 0 && place >= 0 {
-        bytes[place] = UInt8(ascii: "0") + UInt8(rest % 10)
-        rest /= 10
-        place -= 1
-    }
-    return bytes
 }

@@ -1,0 +1,143 @@
+// Cairn beside etcd: the same workloads on each, one server at a time.
+
+import ArgumentParser
+import Foundation
+import Transport
+
+struct CompareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare",
+        abstract: "Measures Cairn and etcd 3.5 and 3.4, started here one after the other.")
+
+    @Flag(help: "A tenth of the requests and of the keys.")
+    var quick = false
+
+    @Flag(help: "Values of 16 KiB and 256 KiB too.")
+    var large = false
+
+    @Option(help: "The cairn binary; by default the one beside this program.")
+    var cairn: String?
+
+    @Option(help: "The folder with etcd-3.5 and etcd-3.4.")
+    var rivals = ".build-rivals"
+
+    @Option(help: "Only workloads whose title contains this.")
+    var only = ""
+
+    @Option(help: "Only servers whose name contains this.")
+    var server = ""
+
+    @Option(help: "How often each server is measured; the table shows the median.")
+    var rounds = 1
+
+    @Option(help: "Folder for the servers' data; removed afterwards.")
+    var dataDir = DataFolder.standard
+
+    @Option(help: "Threads of the generator.")
+    var threads = 1
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func validate() throws {
+        guard rounds >= 1, threads >= 1 else {
+            throw ValidationError("--rounds and --threads must be at least 1")
+        }
+    }
+
+    func run() throws {
+        let kinds = ServerKind.all(cairn: cairn, rivals: rivals)
+            .filter { server.isEmpty || $0.name.contains(server) }
+        for kind in kinds where !kind.isThere {
+            note("\(kind.name) is left out: there is no \(kind.binary.path)")
+        }
+        let workloads = CompareWorkloads.all(quick: quick, large: large)
+            .filter { only.isEmpty || $0.title.contains(only) }
+        guard !workloads.isEmpty, kinds.contains(where: \.isThere) else {
+            throw ValidationError("nothing to measure")
+        }
+        let folder = try DataFolder(dataDir)
+        defer { folder.remove() }
+        let signals = StartedProcesses.shared.endOnSignals(removing: folder)
+        defer { withExtendedLifetime(signals) {} }
+        var passes: [Comparison] = []
+        for _ in 0..<rounds {
+            var pass = Comparison()
+            for kind in kinds where kind.isThere {
+                try measure(kind, workloads, in: folder.url, into: &pass)
+            }
+            passes.append(pass)
+        }
+        let comparison = Comparison(medianOf: passes)
+        print(
+            json ? try cairn_bench.json(comparison) : comparison.text(subject: ServerKind.subject))
+        if comparison.measurements.contains(where: { $0.failures > 0 }) { throw ExitCode.failure }
+    }
+
+    private func measure(
+        _ kind: ServerKind, _ workloads: [Workload], in folder: URL, into pass: inout Comparison
+    ) throws {
+        let server = try RunningServer(kind, dataIn: folder)
+        defer { server.stop() }
+        // What a server does at its start is not rest.
+        Thread.sleep(forTimeInterval: 2)
+        if let usage = ProcessUsage(of: server.processID) {
+            pass.idle.append(
+                Comparison.Idle(
+                    server: kind.name, residentBytes: usage.residentBytes,
+                    anonymousBytes: usage.anonymousBytes))
+        }
+        var isFilled = false
+        for workload in workloads {
+            note("\(kind.name): \(workload.title)")
+            let run = Run(
+                workload: workload,
+                target: .server(.tcp(host: "127.0.0.1", port: server.clientPort)),
+                server: .process(server.processID), serverName: kind.name, threads: threads,
+                fills: !isFilled)
+            pass.measurements.append(try run.measure())
+            if workload.operation.reads { isFilled = true }
+        }
+    }
+
+    /// For whoever watches; the table goes to standard output alone.
+    private func note(_ text: String) {
+        FileHandle.standardError.write(Data((text + "\n").utf8))
+    }
+}
+
+/// What is compared by default.
+enum CompareWorkloads {
+    static func all(quick: Bool, large: Bool) -> [Workload] {
+        let scale = quick ? 10 : 1
+        var all = [
+            workload(.put, 10, 50, 300_000), workload(.range, 10, 50, 500_000),
+            workload(.serializableRange, 10, 50, 500_000), workload(.mixed, 10, 50, 300_000),
+            workload(.put, 1, 1, 20_000), workload(.range, 1, 1, 40_000),
+        ]
+        if large {
+            all += [
+                workload(.put, 10, 10, 20_000, valueSize: 16 << 10),
+                workload(.put, 10, 2, 1_000, valueSize: 256 << 10),
+            ]
+        }
+        return all.map { workload in
+            var workload = workload
+            workload.requests /= scale
+            workload.warmUp /= scale
+            workload.keySpace /= scale
+            return workload
+        }
+    }
+
+    /// A tenth of the requests again warms up, and a slow server is not waited for.
+    private static func workload(
+        _ operation: Operation, _ connections: Int, _ streams: Int, _ requests: Int,
+        valueSize: Int = 256
+    ) -> Workload {
+        Workload(
+            operation: operation, connections: connections, streams: streams, valueSize: valueSize,
+            keySpace: valueSize > 1024 ? 1000 : 100_000, requests: requests, seconds: 30,
+            warmUp: requests / 10)
+    }
+}

@@ -1,0 +1,184 @@
+// One thread of the generator: connections on an event loop, each with a number of lanes.
+//
+// A lane is one call after the other. In the closed loop an answer sends the lane's next request.
+// In the open loop requests fall due by the clock; one that finds no free lane waits, and its
+// latency counts from when it was due: a server that stalls is not spared the requests that it
+// would have got meanwhile (the "coordinated omission" of HdrHistogram's author, Gil Tene).
+
+import API
+import DequeModule
+import Histogram
+import Transport
+
+/// `@unchecked Sendable`: everything but `loop` is touched on `loop` only.
+final class ClientLoop: @unchecked Sendable {
+    let loop: EventLoop
+    private var connections: [GRPCClientConnection] = []
+    private var lanes: [Lane] = []
+
+    private let put: RequestTemplate
+    private let range: RequestTemplate
+    private let serializableRange: RequestTemplate
+    private let valueSize: Int
+    private let putMethod: GRPCClientMethod
+    private let rangeMethod: GRPCClientMethod
+
+    // The phase under way.
+    private var phase: Phase?
+    private var outcome = PhaseOutcome()
+    private var issued = 0
+    private var inFlight = 0
+    private var finished: (@Sendable (PhaseOutcome) -> Void)?
+    private var idle: [Lane] = []
+    private var due = Deque<Due>()
+    private var allCameDue = false
+
+    private struct Due {
+        let at: UInt64
+        var count: Int
+    }
+
+    /// - Parameter name: of the thread; the system keeps 15 bytes.
+    init(_ workload: Workload, authority: String, name: String) throws(TransportError) {
+        loop = try EventLoop(name: name)
+        put = .put(keySize: workload.keySize, valueSize: workload.valueSize)
+        range = .range(keySize: workload.keySize, isSerializable: false)
+        serializableRange = .range(keySize: workload.keySize, isSerializable: true)
+        valueSize = workload.valueSize
+        putMethod = GRPCClientMethod("/etcdserverpb.KV/Put", authority: authority)
+        rangeMethod = GRPCClientMethod("/etcdserverpb.KV/Range", authority: authority)
+    }
+
+    /// Takes the connection for the phases to come.
+    func add(_ connection: GRPCClientConnection, streams: Int) {
+        connections.append(connection)
+        for _ in 0..<streams { lanes.append(Lane(connection, of: self)) }
+    }
+
+    func close() {
+        for connection in connections { connection.abort() }
+        connections = []
+        lanes = []
+        idle = []
+    }
+
+    // MARK: Phases
+
+    /// Begins a phase; `finished` is called on the loop once all of it is answered.
+    func run(_ phase: Phase, finished: @escaping @Sendable (PhaseOutcome) -> Void) {
+        precondition(self.phase == nil, "one phase after the other")
+        self.phase = phase
+        self.finished = finished
+        outcome = PhaseOutcome()
+        issued = 0
+        due.removeAll(keepingCapacity: true)
+        allCameDue = false
+        idle = lanes.filter { $0.connection.unavailable == nil }
+        outcome.start = monotonicNanoseconds()
+        if !phase.isPaced {
+            while let lane = idle.popLast(), issueNext(on: lane, dueAt: outcome.start) {}
+        }
+        finishWhenDone()
+    }
+
+    /// `count` requests are due now, or were at `time` if this comes late.
+    func came(due count: Int, at time: UInt64) {
+        guard phase != nil, count > 0 else { return }
+        due.append(Due(at: time, count: count))
+        while !due.isEmpty, let lane = idle.popLast() { issueDue(on: lane) }
+        finishWhenDone()
+    }
+
+    /// No more requests come due.
+    func pacerEnded() {
+        allCameDue = true
+        finishWhenDone()
+    }
+
+    /// False when the phase has sent all of its requests.
+    private func issueNext(on lane: Lane, dueAt time: UInt64) -> Bool {
+        guard let workload = phase?.workload, issued < (phase?.requests ?? 0),
+            time < (phase?.deadline ?? 0)
+        else { return false }
+        let isPut = phase?.source.nextIsPut() ?? false
+        let key = phase?.source.nextKey() ?? 0
+        let isSerializable = workload.operation == .serializableRange
+        issued += 1
+        inFlight += 1
+        lane.dueAt = time
+        lane.isPut = isPut
+        let template = isPut ? put : isSerializable ? serializableRange : range
+        lane.connection.unary(
+            isPut ? putMethod : rangeMethod, capacity: template.size,
+            { template.write(key: key, to: $0) }, completion: lane.completion)
+        return true
+    }
+
+    private func issueDue(on lane: Lane) {
+        guard let first = due.first else { return }
+        if first.count == 1 { due.removeFirst() } else { due[0].count -= 1 }
+        _ = issueNext(on: lane, dueAt: first.at)
+    }
+
+    fileprivate func completed(_ lane: Lane, _ result: Result<UnsafeRawBufferPointer, Status>) {
+        guard let phase else { return }
+        let now = monotonicNanoseconds()
+        inFlight -= 1
+        outcome.end = now
+        count(result, of: lane, nanoseconds: now - lane.dueAt)
+        if lane.connection.unavailable != nil {
+            // The lane is lost: its next call would fail at once, and so on for ever.
+        } else if !phase.isPaced {
+            if issueNext(on: lane, dueAt: now) { return }
+        } else if due.isEmpty {
+            idle.append(lane)
+        } else {
+            issueDue(on: lane)
+        }
+        finishWhenDone()
+    }
+
+    private func count(
+        _ result: Result<UnsafeRawBufferPointer, Status>, of lane: Lane, nanoseconds: UInt64
+    ) {
+        switch result {
+        case .success(let response) where lane.isPut || response.count >= valueSize:
+            outcome.answered += 1
+            outcome.latencies.record(min(nanoseconds, Latencies.longest))
+        case .success: failed("the key has no value")
+        case .failure(let status): failed("\(status)")
+        }
+    }
+
+    private func failed(_ reason: @autoclosure () -> String) {
+        outcome.failed += 1
+        if outcome.firstFailure == nil { outcome.firstFailure = reason() }
+    }
+
+    private func finishWhenDone() {
+        guard let phase, inFlight == 0, let finished else { return }
+        let isLost = connections.allSatisfy { $0.unavailable != nil }
+        if phase.isPaced && !isLost { guard allCameDue && due.isEmpty else { return } }
+        if isLost && issued < phase.requests && outcome.firstFailure == nil {
+            outcome.firstFailure = "no connection is left"
+        }
+        self.phase = nil
+        self.finished = nil
+        finished(outcome)
+    }
+}
+
+/// One call after the other on a connection.
+private final class Lane {
+    let connection: GRPCClientConnection
+    /// Monotonic nanoseconds.
+    var dueAt: UInt64 = 0
+    var isPut = false
+    /// Made once, so that a call allocates none. The loop outlives its connections' calls.
+    private(set) var completion: GRPCClientConnection.UnaryCompletion = { _ in }
+
+    init(_ connection: GRPCClientConnection, of client: ClientLoop) {
+        self.connection = connection
+        completion = { [unowned self, unowned client] in client.completed(self, $0) }
+    }
+}

@@ -1,0 +1,37 @@
+// A value shared between threads.
+//
+// Why not Synchronization.Mutex? Its lock is taken inside a library that ThreadSanitizer has not
+// instrumented, so that every use of it is reported as a race (Swift 6.3 on Linux; an array behind
+// a Mutex and two threads are enough). A pthread mutex is known to the sanitizer.
+
+import Glibc
+
+/// A value that one thread at a time can touch. Hold the lock for a few instructions only.
+///
+/// `@unchecked Sendable`: the value is reached through the lock only, and is Sendable itself.
+public final class Locked<Value: Sendable>: @unchecked Sendable {
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private var value: Value
+
+    public init(_ value: Value) {
+        self.value = value
+        mutex = .allocate(capacity: 1)
+        mutex.initialize(to: pthread_mutex_t())
+        let code = pthread_mutex_init(mutex, nil)
+        precondition(code == 0, "pthread_mutex_init failed: \(code)")
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    /// Runs `body` with the value while no other thread has it. Not to be entered again from it.
+    public func withLock<Result, Failure: Error>(
+        _ body: (inout Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body(&value)
+    }
+}

@@ -1,0 +1,105 @@
+import API
+import Testing
+
+@testable import Transport
+
+@Suite("A stream in memory")
+struct MemoryStreamTests {
+    /// Two ends, on one loop or each on its own.
+    private func withPair(
+        window: Int = 1 << 20, apart: Bool,
+        _ body: (_ a: TestPeer, _ b: TestPeer) async throws -> Void
+    ) async throws {
+        try await withLoop { first in
+            try await withLoop { other in
+                let second = apart ? other : first
+                let (a, b) = MemoryStream.pair(a: first, b: second, window: window)
+                let peers = (
+                    await onLoop(first) { TestPeer(a) }, await onLoop(second) { TestPeer(b) }
+                )
+                try await body(peers.0, peers.1)
+                for peer in [peers.0, peers.1] {
+                    await peer.abort()
+                    await peer.untilClosed()
+                }
+            }
+        }
+    }
+
+    @Test("carries bytes both ways", arguments: [false, true])
+    func carries(apart: Bool) async throws {
+        try await withPair(apart: apart) { a, b in
+            await a.send("ping")
+            #expect(await b.receiveText(4) == "ping")
+            await b.send("pong!")
+            #expect(await a.receiveText(5) == "pong!")
+        }
+    }
+
+    @Test(
+        "shows what the reader has no room for, and tells when that has gone",
+        arguments: [false, true])
+    func backpressure(apart: Bool) async throws {
+        let sent = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 ^ ($0 >> 8)) }
+        try await withPair(window: 100_000, apart: apart) { a, b in
+            await b.pause()
+            await a.send(Array(sent[..<100_000]))
+            #expect(await a.bufferedBytes == 0)
+            for start in stride(from: 100_000, to: sent.count, by: 90_000) {
+                await a.send(Array(sent[start..<start + 90_000]))
+            }
+            #expect(await a.bufferedBytes == 900_000)
+            #expect(await a.drains == 0)
+            await b.resume()
+            #expect(await b.receive(sent.count) == sent)
+            await a.untilDrained()
+            #expect(await a.drains == 1)
+            #expect(await a.bufferedBytes == 0)
+        }
+    }
+
+    @Test("delivers everything before an orderly close", arguments: [false, true])
+    func close(apart: Bool) async throws {
+        try await withPair(window: 1000, apart: apart) { a, b in
+            await b.pause()
+            await a.send([UInt8](repeating: 1, count: 50_000))
+            await a.close()
+            #expect(await !a.isClosed)
+            await b.resume()
+            #expect(await b.receive(50_000).count == 50_000)
+            await b.untilEnd()
+            #expect(await a.untilClosed() == nil)
+            await b.close()
+            #expect(await b.untilClosed() == nil)
+        }
+    }
+
+    @Test("resets who writes to an end that is closed", arguments: [false, true])
+    func writeToClosed(apart: Bool) async throws {
+        try await withPair(apart: apart) { a, b in
+            await a.close()
+            await a.untilClosed()
+            await b.untilEnd()
+            await b.send("anybody there?")
+            #expect(await b.untilClosed()?.name == "ECONNRESET")
+        }
+    }
+
+    @Test(
+        "resets the other end when aborted, or when it lingers too long", arguments: [false, true])
+    func resets(apart: Bool) async throws {
+        try await withPair(apart: apart) { a, b in
+            await a.abort()
+            #expect(await b.untilClosed()?.name == "ECONNRESET")
+        }
+        try await withPair(window: 1000, apart: apart) { a, b in
+            await b.pause()
+            await a.send([UInt8](repeating: 1, count: 50_000))
+            await a.with { stream in
+                (stream as? MemoryStream)?.lingerNanoseconds = 1_000_000
+                stream.close()
+            }
+            #expect(await b.untilClosed()?.name == "ECONNRESET")
+        }
+    }
+}
