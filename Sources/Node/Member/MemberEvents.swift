@@ -13,10 +13,12 @@ final class MemberEvents: ApplierEvents {
     private let identity: Applier.Identity
     private let metrics: ServerMetrics
     private let logger: Logger
+    typealias Ready = @Sendable (Result<Void, any Error>) -> Void
+
     private struct State {
         var hasPublished = false
         var hasVersion = false
-        var ready: (@Sendable () -> Void)?
+        var ready: Ready?
         var keeper: LogKeeper?
     }
     private let state = Guarded(State())
@@ -38,8 +40,9 @@ final class MemberEvents: ApplierEvents {
         version.split(separator: ".").prefix(2).joined(separator: ".")
     }
 
-    /// Calls `ready` once, when the member has published itself and the cluster has a version.
-    func whenReady(_ ready: @escaping @Sendable () -> Void) {
+    /// Calls `ready` once: when the member has published itself and the cluster has a version, or
+    /// when the log has failed before that, so that it never will.
+    func whenReady(_ ready: @escaping Ready) {
         state.withLock { $0.ready = ready }
     }
 
@@ -47,11 +50,11 @@ final class MemberEvents: ApplierEvents {
     func follow(_ keeper: LogKeeper) { state.withLock { $0.keeper = keeper } }
 
     private func checkReady() {
-        let ready = state.withLock { state -> (@Sendable () -> Void)? in
+        let ready = state.withLock { state -> Ready? in
             guard state.hasPublished, state.hasVersion else { return nil }
             return state.ready.take()
         }
-        ready?()
+        ready?(.success(()))
     }
 
     // MARK: ApplierEvents
@@ -127,6 +130,8 @@ final class MemberEvents: ApplierEvents {
         logger.error(
             "the write-ahead log failed; no writes are taken until this member is started again",
             metadata: .fields(["error": .string("\(failure)")]))
+        let ready = state.withLock { $0.ready.take() }
+        ready?(.failure(failure))
     }
 
     func cannotApply(_ index: LogIndex, _ reason: String) -> Never {

@@ -55,13 +55,17 @@ public final class MemberServer: Sendable {
             executors.stop()
             throw error
         }
-        try start()
+        do { try start() } catch {
+            stop()
+            throw error
+        }
     }
 
     /// Lets Raft go, and serves once the member has published itself.
+    /// - Throws: `EntryStoreFailure` when the log cannot take what a start writes.
     private func start() throws {
         try waitFor { ready in
-            actors.events.whenReady { ready(.success(())) }
+            actors.events.whenReady(ready)
             executors.main.post { [actors] in actors.raft.assumeIsolated { $0.start() } }
         }
         logger.info("ready to serve client requests")

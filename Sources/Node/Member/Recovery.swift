@@ -48,22 +48,6 @@ struct RecoveredMember: Sendable {
     }
 }
 
-/// A lock on a data directory, given back when it goes away.
-///
-/// `@unchecked Sendable`: nothing is done with the file but to keep it open.
-final class DirectoryLock: @unchecked Sendable {
-    private let file: any File
-
-    /// - Throws: `RecoveryError` when another process has it.
-    init(_ path: String, _ files: SystemFiles) throws {
-        file = try files.open(path, .createOrKeep)
-        guard try file.tryLock() else {
-            throw RecoveryError(
-                description: "\(path) is locked: the data directory is in use by another process")
-        }
-    }
-}
-
 /// Why a member cannot start from what is on its disk.
 struct RecoveryError: Error, CustomStringConvertible {
     let description: String
@@ -86,8 +70,9 @@ struct Recovery {
     }
 
     func open() throws -> RecoveredMember {
-        try createDirectories()
-        let lock = try DirectoryLock(configuration.memberDirectory + "/lock", files)
+        let directory = DataDirectory(configuration, files)
+        try directory.create()
+        let lock = try directory.lock()
         let wal = walConfiguration
         let hasLog = try WriteAheadLog.exists(wal)
         if !hasLog, try files.exists(storeConfiguration.path) {
@@ -96,13 +81,6 @@ struct Recovery {
                     + "\(wal.directory) is not")
         }
         return hasLog ? try reopen(wal, lock) : try create(wal, lock)
-    }
-
-    private func createDirectories() throws(FileError) {
-        let member = configuration.memberDirectory
-        for directory in [configuration.dataDirectory, member, member + "/snap"] {
-            if try !files.exists(directory) { try files.createDirectory(directory) }
-        }
     }
 
     // MARK: A new member
@@ -123,10 +101,13 @@ struct Recovery {
     ) throws -> RecoveredMember {
         let founder = try configuration.foundingMember()
         let identity = Applier.Identity(cluster: founder.clusterID, member: founder.id)
-        guard
-            recovery.metadata == WALMetadata(member: identity.member, cluster: identity.cluster),
-            summary.consistentIndex == .zero
-        else {
+        guard summary.consistentIndex == .zero else {
+            throw RecoveryError(
+                description: "the store has applied entry \(summary.consistentIndex.rawValue), but "
+                    + "the log in \(configuration.walDirectory) is empty")
+        }
+        let metadata = WALMetadata(member: identity.member, cluster: identity.cluster)
+        guard recovery.metadata == metadata else {
             throw RecoveryError(
                 description: "the log in \(configuration.walDirectory) is empty and of member "
                     + "\(recovery.metadata.member.hex), not of \(identity.member.hex)")
@@ -179,6 +160,11 @@ struct Recovery {
         let confState =
             summary.confState ?? recovery.snapshot.confState
             ?? ConfState(voters: [identity.member])
+        guard confState.voters.contains(identity.member) else {
+            throw RecoveryError(
+                description: "member \(identity.member.hex) has no vote in its own cluster, whose "
+                    + "voters are \(confState.voters.map(\.hex).joined(separator: ", "))")
+        }
         let compacted = compactedPosition(recovery, applied)
         return RestoredState(
             hardState: hardState, confState: confState, compacted: compacted,
@@ -198,6 +184,9 @@ struct Recovery {
     private var walConfiguration: WALConfiguration {
         var wal = WALConfiguration(directory: configuration.walDirectory)
         wal.observeSync = observeSync
+        // Raft bounds what is under way (RaftNodeOptions.maxProposalBytes) and takes a refused write
+        // for a failed disk, which it must not be only because a large one waits behind another.
+        wal.mailboxBytes = .max / 2
         return wal
     }
 
