@@ -30,6 +30,10 @@ struct HTTP2Settings: Sendable {
         guard nghttp2_option_new(&option) == 0, let option else { return nil }
         nghttp2_option_set_no_auto_window_update(option, 1)
         nghttp2_option_set_no_closed_streams(option, 1)
+        // nghttp2 would reset a stream whose :authority is no host, and a client on a Unix socket
+        // sends the socket's path there (etcdctl 3.4). What gRPC needs of a request is checked
+        // where its headers are read (GRPC/RequestHeaders), as grpc-go does.
+        nghttp2_option_set_no_http_messaging(option, 1)
         nghttp2_option_set_max_outbound_ack(option, maxOutboundAcks)
         nghttp2_option_set_stream_reset_rate_limit(option, resetBurst, resetsPerSecond)
         // A glitch is a frame that is legal but odd, such as one for a stream just reset.
