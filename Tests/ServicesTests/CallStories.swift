@@ -28,6 +28,9 @@ private final class Client: GRPCClientStreamHandler, @unchecked Sendable {
             })
     }
 
+    /// The ends of a connection hold each other until one has closed.
+    deinit { member.life.core.turn { connection.abort() } }
+
     func call(
         _ path: String, _ request: [UInt8] = [],
         metadata: [(name: String, value: [UInt8])] = []
@@ -174,8 +177,9 @@ struct HealthStories {
     @Test("Watch of an unknown service says so and goes on")
     func watchUnknown() throws {
         let client = try Client(try PlayedMember())
-        _ = client.watch("/grpc.health.v1.Health/Watch", named("x"))
+        let call = client.watch("/grpc.health.v1.Health/Watch", named("x"))
         #expect(client.messages == [encoded { $0.appendHealthCheckResponse(.serviceUnknown) }])
         #expect(client.end == nil)
+        client.cancel(call)
     }
 }

@@ -45,6 +45,18 @@ struct FateStories {
         #expect(try member.everything() == "[a=1 2 2 1] count 1")
     }
 
+    @Test("A write that another leader was sent is told when the member stops")
+    func forwardedAndStopped() throws {
+        let member = try PlayedMember()
+        let (caller, _) = try forward(member, Request.put("a", "1"))
+        let life = member.life
+        life.core.turn {
+            life.raft.assumeIsolated { $0.stop() }
+            life.applier.assumeIsolated { $0.detach() }
+        }
+        #expect(caller.failure == .stopped)
+    }
+
     /// A put that Raft has sent to another leader, as a follower would.
     private func forward(
         _ member: PlayedMember, _ request: [UInt8]

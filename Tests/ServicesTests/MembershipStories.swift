@@ -29,19 +29,17 @@ struct FoundingStories {
     @Test("All of that is in the store after its commit and is read back by the next start")
     func persisted() throws {
         let member = try PlayedMember()
-        let (applier, core) = (member.life.applier, member.life.core)
-        let before = core.turn { applier.assumeIsolated { ($0.membership, $0.storageVersion) } }
+        let before = member.state { ($0.membership, $0.storageVersion) }
         member.commit()
         #expect(member.life.events.holds.last?.confState == ConfState(voters: [MemberID(0xA1)]))
         try member.crash()
-        let life = member.life
-        let after = life.core.turn {
-            life.applier.assumeIsolated { ($0.membership, $0.storageVersion) }
-        }
+        let after = member.state { ($0.membership, $0.storageVersion) }
         #expect(before.0 == after.0)
         #expect(after.1 == "3.7.0" && before.1 == after.1)
         #expect(
-            life.events.heard == ["leader a1 at term 3", "published a1 m0 [\"http://c:1\"]"],
+            member.life.events.heard == [
+                "leader a1 at term 3", "published a1 m0 [\"http://c:1\"]",
+            ],
             "each start publishes; the version is decided already")
     }
 

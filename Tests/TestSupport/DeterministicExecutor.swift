@@ -87,6 +87,7 @@ public final class DeterministicExecutor: ActorExecutor, @unchecked Sendable {
         queue = []
         gathers = []
         transmits = []
+        for timer in timers { timer.cancel() }
         timers = []
     }
 

@@ -83,6 +83,7 @@ public final class MemberServer: Sendable {
         attempt("commit the store") { done in
             executors.main.post { [actors] in
                 actors.raft.assumeIsolated { $0.stop() }
+                actors.applier.assumeIsolated { $0.detach() }
                 actors.store.assumeIsolated { store in
                     store.flush { error in
                         done(error.map { .failure($0) } ?? .success(()))

@@ -128,6 +128,16 @@ package actor Applier: StateMachine {
         scheduleSweep()
     }
 
+    /// Ends what `attach` began, once Raft is stopped and has told those who wait for it: until
+    /// then the two hold each other. What was postponed is in the log, for the next start.
+    package func detach() {
+        raft = nil
+        postponed = []
+        for proposal in forwarded.values { proposal.refuse(.stopped) }
+        forwarded = [:]
+        deadlines.removeAll()
+    }
+
     // MARK: Applying
 
     package nonisolated func apply(_ batch: [CommittedEntry]) -> LogIndex {
@@ -289,6 +299,7 @@ extension Applier {
     private static let sweepNanoseconds: UInt64 = 500_000_000
 
     private func scheduleSweep() {
+        guard raft != nil else { return }
         executor.schedule(afterNanoseconds: Self.sweepNanoseconds) { [weak self] in
             guard let self else { return }
             assumeIsolated { applier in

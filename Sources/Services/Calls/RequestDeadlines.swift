@@ -35,6 +35,9 @@ struct RequestDeadlines {
                 deadline: now.advanced(byNanoseconds: timeoutNanoseconds), request: request))
     }
 
+    /// Lets all go, untold.
+    mutating func removeAll() { queue.removeAll() }
+
     /// Gives up what is due.
     mutating func expire(now: MonotonicTime) {
         while let first = queue.first, first.deadline <= now || first.request.isSettled {

@@ -7,6 +7,7 @@ import Glibc
 import Logging
 import Storage
 import TestSupport
+import Testing
 
 @testable import Consensus
 @testable import Services
@@ -179,12 +180,15 @@ final class PlayedMember {
         life.core.die()
         life.committer.die()
         disk.die()
+        life.core.turn { life.applier.assumeIsolated { $0.detach() } }
         current = nil
     }
 
     /// Dies and starts again from what is on the disks.
     func crash() throws {
+        weak let old = current?.store
         die()
+        try #require(old == nil, "somebody keeps the old store open")
         var restored = disk.restored
         restored.confState = ConfState(voters: [Self.identity.member])
         current = try makeLife(restored)
@@ -257,6 +261,12 @@ final class PlayedMember {
     func applyForeign(_ entries: [Entry]) {
         let batch = entries.map { CommittedEntry(entry: $0, proposal: nil) }
         life.core.turn { _ = life.applier.apply(batch) }
+    }
+
+    /// What `read` sees of the applied state.
+    func state<Result: Sendable>(_ read: @Sendable (isolated Applier) -> Result) -> Result {
+        let (core, applier) = (life.core, life.applier)
+        return core.turn { applier.assumeIsolated(read) }
     }
 
     /// The place behind the last applied entry.
