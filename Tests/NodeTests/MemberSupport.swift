@@ -8,7 +8,7 @@ import Storage
 /// Keeps what was logged, as `level: message {fields}`.
 struct LogBook: LogHandler {
     final class Lines: Sendable {
-        private let lines = Guarded<[String]>([])
+        private let lines = Locked<[String]>([])
         var all: [String] { lines.withLock { $0 } }
         func add(_ line: String) { lines.withLock { $0.append(line) } }
         func logger() -> Logger { Logger(label: "test") { _ in LogBook(lines: self) } }
@@ -38,7 +38,7 @@ final class TemporaryDirectory {
 
 /// Answers of other threads, in order.
 final class Told<Value: Sendable>: Sendable {
-    private let values = Guarded<[Value]>([])
+    private let values = Locked<[Value]>([])
     var all: [Value] { values.withLock { $0 } }
     func tell(_ value: Value) { values.withLock { $0.append(value) } }
 }

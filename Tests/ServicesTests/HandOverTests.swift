@@ -124,7 +124,7 @@ struct ArenaPoolTests {
     @Test("Ids of one member are never given twice, whatever thread asks")
     func ids() {
         let source = RequestIDSource(member: MemberID(0xA1), startMilliseconds: 5)
-        let given = Guarded<[RequestID]>([])
+        let given = Locked<[RequestID]>([])
         DispatchQueue.concurrentPerform(iterations: 4) { _ in
             let own = (0..<1000).map { _ in source.next() }
             given.withLock { $0 += own }

@@ -1,5 +1,4 @@
 import API
-import Synchronization
 import Testing
 
 @testable import Transport

@@ -30,7 +30,7 @@ struct WALActorTests {
     func groupCommit() throws {
         let log = try created()
         var writer = LogWriter()
-        let order = Guarded<[Int]>([])
+        let order = Locked<[Int]>([])
         let (writes, syncs) = (disk.writes, disk.syncs)
         for number in 0..<10 {
             try log.persist(writer.append([20], term: 1)) { result in
@@ -251,7 +251,7 @@ struct WALActorTests {
     @Test("Each sync is measured with the clock that was given")
     func measured() throws {
         let time = Atomic<UInt64>(0)
-        let observed = Guarded<[UInt64]>([])
+        let observed = Locked<[UInt64]>([])
         let log = try created {
             $0.clock = {
                 MonotonicTime(nanoseconds: time.add(250, ordering: .relaxed).newValue)

@@ -12,7 +12,7 @@ final class ThreadExecutor: ActorExecutor, @unchecked Sendable {  // the queue i
     private let queue = NSCondition()
     private var work: [() -> Void] = []
     private var isStopped = false
-    private let thread = Guarded<pthread_t?>(nil)
+    private let thread = Locked<pthread_t?>(nil)
 
     init() {
         let thread = Thread { [self] in
@@ -66,7 +66,7 @@ final class ThreadExecutor: ActorExecutor, @unchecked Sendable {  // the queue i
 }
 
 private final class Indices: Sendable {
-    let next = Guarded<UInt64>(1)
+    let next = Locked<UInt64>(1)
 }
 
 @Suite("WAL: on the real disk")

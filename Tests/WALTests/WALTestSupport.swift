@@ -143,7 +143,7 @@ func wal(_ error: (any Error)?) -> WALError? { error as? WALError }
 
 /// What an answer of the log was, once it came.
 final class Answers<Value: Sendable>: Sendable {
-    private let results = Guarded<[Result<Value, WALError>]>([])
+    private let results = Locked<[Result<Value, WALError>]>([])
     var all: [Result<Value, WALError>] { results.withLock { $0 } }
     var completion: WriteAheadLog.Completion<Value> {
         { result in self.results.withLock { $0.append(result) } }

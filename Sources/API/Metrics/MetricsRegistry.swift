@@ -2,8 +2,6 @@
 //
 // The lock is between registration and scrape only; updates never take it.
 
-import Synchronization
-
 /// A label and its value.
 public typealias MetricLabel = (name: String, value: String)
 
@@ -26,7 +24,7 @@ public final class MetricsRegistry: Sendable {
         var series: [String: Source] = [:]
     }
 
-    private let families = Mutex<[String: Family]>([:])
+    private let families = Locked<[String: Family]>([:])
 
     public init() {}
 

@@ -25,7 +25,8 @@ extension FlagTable {
             "election-timeout", .uint, default: "1000", .served,
             "election timeout; must be >= 5x heartbeat-interval and <= 50000"),
         FlagDefinition(
-            "initial-election-tick-advance", .bool, default: "true", .noEffect("a single member campaigns at once"),
+            "initial-election-tick-advance", .bool, default: "true",
+            .noEffect("a single member campaigns at once"),
             "skip most of the first election wait at boot"),
         FlagDefinition(
             "listen-peer-urls", .urls, default: "http://localhost:2380", .served,

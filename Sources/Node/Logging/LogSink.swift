@@ -1,7 +1,7 @@
 // Where log lines go. A line is one write, and lines of several threads never mix.
 
+import API
 import Glibc
-import Synchronization
 
 /// An output cannot be opened.
 public struct LogSinkError: Error, Hashable, CustomStringConvertible {
@@ -14,7 +14,7 @@ public final class LogSink: Sendable {
     private let descriptors: [Int32]
     /// Those of `descriptors` that are ours to close.
     private let owned: [Int32]
-    private let turn = Mutex<Void>(())
+    private let turn = Locked<Void>(())
 
     /// Before the configuration is known, and for tests with a pipe.
     public init(descriptor: Int32 = STDERR_FILENO) {

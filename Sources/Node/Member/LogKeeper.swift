@@ -16,7 +16,7 @@ final class LogKeeper: Sendable {
     private let maxSegments: Int
     private let logger: Logger
     /// Where the newest snapshot record stands, or will.
-    private let newest: Guarded<LogIndex>
+    private let newest: Locked<LogIndex>
 
     /// - Parameter maxSegments: segments kept; 0 keeps all.
     init(
@@ -27,7 +27,7 @@ final class LogKeeper: Sendable {
         self.snapshotCount = snapshotCount
         self.maxSegments = maxSegments
         self.logger = logger
-        self.newest = Guarded(newest)
+        self.newest = Locked(newest)
     }
 
     /// The effects of all entries through `durable.index` are on disk in the store.

@@ -21,7 +21,7 @@ final class MemberEvents: ApplierEvents {
         var ready: Ready?
         var keeper: LogKeeper?
     }
-    private let state = Guarded(State())
+    private let state = Locked(State())
 
     init(_ identity: Applier.Identity, metrics: ServerMetrics, logger: Logger) {
         self.identity = identity

@@ -23,7 +23,7 @@ func waitFor<Value: Sendable>(
 
 private final class Outcome<Value: Sendable>: Sendable {
     private let isSettled = DispatchSemaphore(value: 0)
-    private let result = Guarded<Result<Value, any Error>?>(nil)
+    private let result = Locked<Result<Value, any Error>?>(nil)
 
     func settle(_ value: Result<Value, any Error>) {
         result.withLock { $0 = value }

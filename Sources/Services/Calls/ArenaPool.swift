@@ -13,7 +13,7 @@ final class ArenaPool: Sendable {
         var bytes = 0
     }
 
-    private let resting = Guarded(Resting())
+    private let resting = Locked(Resting())
     private let limitBytes: Int
 
     /// - Parameter limitBytes: memory kept for requests to come. An arena is a few KiB after small

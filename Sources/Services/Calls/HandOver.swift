@@ -7,7 +7,7 @@ import API
 final class HandOver<Message: Sendable>: Sendable {
     private let executor: any ActorExecutor
     private let limit: Int
-    private let waiting = Guarded<[Message]>([])
+    private let waiting = Locked<[Message]>([])
     private let deliver: @Sendable (Message) -> Void
 
     /// - Parameters:

@@ -4,11 +4,11 @@ import API
 
 /// Gives out request ids. From any thread.
 public final class RequestIDSource: Sendable {
-    private let ids: Guarded<RequestIDs>
+    private let ids: Locked<RequestIDs>
 
     /// - Parameter startMilliseconds: Unix time at the start of the process.
     public init(member: MemberID, startMilliseconds: UInt64) {
-        ids = Guarded(RequestIDs(member: member, startMilliseconds: startMilliseconds))
+        ids = Locked(RequestIDs(member: member, startMilliseconds: startMilliseconds))
     }
 
     func next() -> RequestID { ids.withLock { $0.next() } }

@@ -49,7 +49,7 @@ public actor WriteAheadLog {
     }
 
     private nonisolated let executor: any ActorExecutor
-    private nonisolated let mailbox = Guarded(Mailbox())
+    private nonisolated let mailbox = Locked(Mailbox())
     private nonisolated let configuration: WALConfiguration
     private let store: WALStore
     /// Written together and not acknowledged yet.

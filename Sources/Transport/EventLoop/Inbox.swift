@@ -4,6 +4,7 @@
 // inbox wakes the thread only when it sleeps and nobody has woken it yet, and the thread takes
 // all there is in one swap: many posts, one lock and one wake per turn.
 
+import API
 import Synchronization
 
 /// A queue with many writers and one reader, the loop's thread.
