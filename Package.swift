@@ -101,6 +101,7 @@ let package = Package(
         tests("WAL", ["Storage", "API", "CSupport"], resources: ["Fixtures"]),
         tests("Services", ["Services", "API", "Storage", "Consensus", "Transport"]),
         tests("Node", ["Node", "API", "Services"], resources: ["Reference"]),
-        tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"]),
+        tests(
+            "EndToEnd", ["Node", "API", "Transport", "TestSupport"], resources: ["Python"]),
     ]
 )
