@@ -19,12 +19,11 @@ func library(_ name: String, path: String, _ dependencies: [Target.Dependency]) 
 }
 
 func tests(
-    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [],
-    resources: [String] = []
+    _ name: String, _ dependencies: [Target.Dependency], resources: [String] = []
 ) -> Target {
     .testTarget(
         name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
-        exclude: exclude, resources: resources.map { .copy($0) }, swiftSettings: swiftSettings)
+        resources: resources.map { .copy($0) }, swiftSettings: swiftSettings)
 }
 
 func system(_ name: String, pkgConfig: String, apt: String) -> Target {
@@ -114,6 +113,6 @@ let package = Package(
         tests(
             "Node", ["Node", "API", "Services", "Storage", "Consensus", "TestSupport"],
             resources: ["Reference"]),
-        tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"], exclude: ["Python"]),
+        tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"], resources: ["Python"]),
     ]
 )

@@ -28,6 +28,7 @@ extension EndToEnd {
             let result = try run(
                 "/usr/bin/etcdctl", ["--endpoints", "unix://\(socket)", "get", "greeting"],
                 environment: ["ETCDCTL_API": "3"])
+            // Clients of that age send the socket's path as :authority.
             #expect(result.output == "greeting\nhello\n", "\(result.errors)")
             member.end(by: SIGKILL)
             try member.start()

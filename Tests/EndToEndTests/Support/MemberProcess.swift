@@ -11,6 +11,7 @@ final class MemberProcess: @unchecked Sendable {
     /// Further flags, for this and later starts.
     var arguments: [String]
     var environment: [String: String]
+    private let binary: URL
     private let ownsData: Bool
     private var process = Process()
     private(set) var log = LogCollector(FileHandle.nullDevice)
@@ -22,11 +23,14 @@ final class MemberProcess: @unchecked Sendable {
     var storeFile: URL { dataDirectory.appendingPathComponent("member/snap/cairn.mdb") }
 
     /// Starts a member and returns once it says that it serves clients.
-    /// - Parameter directory: where its data goes, which is then kept; nil for one of its own.
+    /// - Parameters:
+    ///   - binary: another server that takes the same flags.
+    ///   - directory: where its data goes, which is then kept; nil for one of its own.
     init(
-        arguments: [String] = [], environment: [String: String] = [:], directory: URL? = nil,
-        starts: Bool = true
+        binary: URL = MemberProcess.binary, arguments: [String] = [],
+        environment: [String: String] = [:], directory: URL? = nil, starts: Bool = true
     ) throws {
+        self.binary = binary
         port = try Self.freePort()
         ownsData = directory == nil
         dataDirectory =
@@ -54,7 +58,7 @@ final class MemberProcess: @unchecked Sendable {
     /// Starts the member and does not wait for anything.
     func launch() throws {
         process = Process()
-        process.executableURL = Self.binary
+        process.executableURL = binary
         process.arguments = flags + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let pipe = Pipe()
