@@ -25,9 +25,9 @@ package actor Applier: StateMachine {
     /// Set once, before anything is applied: Raft and the state it drives need each other.
     var raft: RaftNode?
 
-    package private(set) var membership: Membership
+    package internal(set) var membership: Membership
     package internal(set) var alarms: AlarmSet
-    package private(set) var storageVersion: String?
+    package internal(set) var storageVersion: String?
     private var deadlines: RequestDeadlines
     /// Proposals that another leader was sent: their entries come back without them.
     private var forwarded: [RequestID: ClientProposal] = [:]
@@ -40,14 +40,14 @@ package actor Applier: StateMachine {
     let deletedPairs = ResponseBuffer()
     var term = Term.zero
     /// Who has a say, and since which entry.
-    private var confState = (state: ConfState(), since: LogIndex.zero)
+    var confState = (state: ConfState(), since: LogIndex.zero)
     var leader = MemberID.none {
         didSet { presence.hasLeader = leader != .none }
     }
     /// Asked by every call on the threads of the connections.
     package nonisolated let presence = LeaderPresence()
     /// Whether name and client URLs of this start are applied.
-    private(set) var hasPublished = false
+    var hasPublished = false
     var own = OwnProposals()
 
     /// Who this member is.
@@ -200,7 +200,7 @@ package actor Applier: StateMachine {
     }
 
     /// What an entry came to, and who waits to hear it.
-    private struct Outcome {
+    struct Outcome {
         var result: Result<Void, Status> = .success(())
         var waiting: ClientProposal?
     }
@@ -309,89 +309,6 @@ extension Applier {
                 applier.scheduleSweep()
             }
         }
-    }
-}
-
-// MARK: - Membership
-
-extension Applier {
-    private func applyConfChange(_ entry: Entry) throws(ApplyFailure) -> Outcome {
-        guard entry.kind == .configurationChange else {
-            throw ApplyFailure("a joint configuration change is not served yet")
-        }
-        let change: ConfChange
-        let member: ClusterMember
-        do {
-            change = try entry.data.withUnsafeBytes { try ConfChange(decoding: $0) }
-            member = try ClusterMember(json: change.context)
-        } catch {
-            throw ApplyFailure("entry \(entry.index.rawValue) is no configuration change: \(error)")
-        }
-        guard change.kind == .addNode else {
-            throw ApplyFailure("configuration change \(change.kind) is not served yet")
-        }
-        guard change.node == member.id else {
-            throw ApplyFailure(
-                "entry \(entry.index.rawValue) names member \(change.node.hex), but its record "
-                    + "\(member.id.hex)")
-        }
-        guard !membership.removed.contains(member.id) else {
-            throw ApplyFailure("member \(member.id.hex) was removed for good and cannot be added")
-        }
-        guard let raft else { preconditionFailure("applied before Raft was attached") }
-        membership.add(member)
-        let confState = raft.assumeIsolated {
-            $0.membershipChanged([.addVoter(change.node)])
-        }
-        self.confState = (confState, since: entry.index)
-        store.assumeIsolated { $0.setConfState(confState) }
-        try keep(member)
-        events.memberAdded(member)
-        return Outcome()
-    }
-
-    private func keep(_ member: ClusterMember) throws(ApplyFailure) {
-        try inStore { store throws(StoreError) in
-            try store.write(
-                .members, key: Array(member.id.hex.utf8),
-                value: Array(member.json.description.utf8))
-        }
-    }
-
-    private func setAttributes(
-        _ request: ClusterMemberAttrSetRequest
-    ) throws(ApplyFailure) -> Result<Void, Status> {
-        guard let attributes = request.attributes,
-            let member = membership.setAttributes(
-                of: request.member, name: attributes.name, clientURLs: attributes.clientURLs)
-        else { return .success(()) }
-        try keep(member)
-        guard member.id == identity.member else {
-            events.attributesPublished(member)
-            return .success(())
-        }
-        // What comes before this start has proposed is an earlier start's, replayed.
-        if own.attributes.isUnderWay, !hasPublished {
-            hasPublished = true
-            events.attributesPublished(member)
-        }
-        return .success(())
-    }
-
-    private func setClusterVersion(
-        _ request: ClusterVersionSetRequest
-    ) throws(ApplyFailure) -> Result<Void, Status> {
-        let version = request.version
-        let previous = membership.clusterVersion
-        membership.setClusterVersion(version)
-        storageVersion = version
-        try inStore { store throws(StoreError) in
-            try store.write(
-                .cluster, key: Array("clusterVersion".utf8), value: Array(version.utf8))
-            try store.write(.meta, key: MetaKey.storageVersion, value: Array(version.utf8))
-        }
-        events.clusterVersionChanged(from: previous, to: version)
-        return .success(())
     }
 }
 
