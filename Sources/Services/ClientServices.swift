@@ -44,11 +44,6 @@ package struct ClientServices: Sendable {
                 answer($0)
             })
     }
-
-    /// Calls `body` with the applied state, from any thread.
-    package func inspect(_ body: @escaping @Sendable (isolated Applier) -> Void) {
-        reads.submit(StateRead(of: applier, isSerializable: true, body) { _ in })
-    }
 }
 
 /// The checks before every handler (reference: semantics.md, Limits and interceptors).
