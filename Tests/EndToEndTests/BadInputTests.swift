@@ -96,6 +96,40 @@ extension EndToEnd {
             try await stillServes()
         }
 
+        @Test(
+            "a request without its path, method or content type ends its call only",
+            arguments: [":path", ":method", "content-type"])
+        func missingField(_ name: String) async throws {
+            try await answersThenGoesOn(Frame.call(Self.put, on: 1, leavingOut: name))
+        }
+
+        @Test(
+            "header fields that HTTP/2 forbids end at most their call",
+            arguments: [
+                ("X-Upper", "1"), ("connection", "close"), (":path", "/twice"), (":unknown", "x"),
+                ("content-length", "99999"), ("content-length", "no number"), ("", "no name"),
+                ("x-control", "a\r\nb\0"), ("grpc-timeout", "soon"), ("grpc-encoding", "brotli"),
+            ])
+        func forbiddenField(_ name: String, _ value: String) async throws {
+            try await answersThenGoesOn(Frame.call(Self.put, on: 1, more: [(name, value)]))
+        }
+
+        /// The call that `header` begins comes to an end, whatever it is, and one after it on the
+        /// same connection is served.
+        private func answersThenGoesOn(_ header: [UInt8]) async throws {
+            let message = Frame.message(Put(key: "odd", value: "x").encoded)
+            let peer = try RawPeer(member)
+            peer.send(
+                Frame.preface + header + Frame.frame(Frame.data, Frame.endStream, 1, message))
+            _ = try peer.receive { Frame.ends(1, in: $0) }
+            let next = Frame.message(Put(key: "next", value: "x").encoded)
+            peer.send(
+                Frame.call(Self.put, on: 3) + Frame.frame(Frame.data, Frame.endStream, 3, next))
+            _ = try peer.receive { Frame.ends(3, in: $0) }
+            #expect(try await client.get("next")?.value == "x", "the connection goes on")
+            try await stillServes()
+        }
+
         @Test("protobuf that does not parse is INTERNAL, in the words of gRPC's Go library")
         func malformedProtobuf() async throws {
             let malformed = Status(

@@ -88,14 +88,18 @@ enum Frame {
         return head + [type, flags] + bigEndian(stream) + payload
     }
 
-    /// The HEADERS frame of a call.
-    static func call(_ path: String, on stream: UInt32, flags: UInt8 = endHeaders) -> [UInt8] {
-        let fields = [
+    /// The HEADERS frame of a call, with `more` fields behind the usual ones without `leftOut`.
+    static func call(
+        _ path: String, on stream: UInt32, flags: UInt8 = endHeaders,
+        leavingOut leftOut: String = "",
+        more: [(String, String)] = []
+    ) -> [UInt8] {
+        let usual = [
             (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"),
             ("content-type", "application/grpc"), ("te", "trailers"),
         ]
         var block: [UInt8] = []
-        for (name, value) in fields {
+        for (name, value) in usual.filter({ $0.0 != leftOut }) + more {
             block += [0, UInt8(name.utf8.count)] + Array(name.utf8)
             block += [UInt8(value.utf8.count)] + Array(value.utf8)
         }
