@@ -27,8 +27,8 @@ test:
 # The tests of single components, with a watch on memory and on threads.
 sanitize:
 	@Scripts/install-dependencies.sh test
-	@$(SWIFT) test --sanitize address --scratch-path .build-asan --skip EndToEndTests
-	@$(SWIFT) test --sanitize thread --scratch-path .build-tsan --skip EndToEndTests
+	@$(SWIFT) test --sanitize address --scratch-path .build-asan --skip EndToEndTests --disable-xctest
+	@$(SWIFT) test --sanitize thread --scratch-path .build-tsan --skip EndToEndTests --disable-xctest
 
 bench:
 	@Scripts/install-dependencies.sh test
