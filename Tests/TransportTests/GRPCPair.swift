@@ -24,6 +24,7 @@ struct GRPCPair {
     let client: GRPCClientConnection
     let serverEnd: WireEnd
     let clientEnd: WireEnd
+    private let end: EndOfWorld
 
     init(
         _ configuration: GRPCServerConfiguration = GRPCServerConfiguration(),
@@ -35,6 +36,7 @@ struct GRPCPair {
         server = GRPCServer(methods, configuration: configuration, on: executor)
         (serverEnd, clientEnd) = WireEnd.pair(executor)
         client = GRPCClientConnection(clientEnd, configuration: clientConfiguration)!
+        end = EndOfWorld(executor, server, serverEnd, clientEnd)
         server.accept(serverEnd)
         executor.run()
     }

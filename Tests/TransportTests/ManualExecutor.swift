@@ -63,6 +63,13 @@ final class ManualExecutor: ActorExecutor, @unchecked Sendable {
         }
     }
 
+    /// Drops what waits: work that holds who set it would keep a finished test's world alive.
+    func die() {
+        posted.withLock { $0 = [] }
+        ends = [:]
+        timers = []
+    }
+
     /// Lets time pass, timer by timer.
     func advance(seconds: Double) {
         let end = time + UInt64(seconds * 1e9)
@@ -189,3 +196,24 @@ final class WireEnd: ByteStream {
     }
 }
 extension WireEnd: @unchecked Sendable {}
+
+/// Ends a test's world when the last copy of it goes.
+final class EndOfWorld {
+    private let executor: ManualExecutor
+    private let server: GRPCServer
+    private let ends: [WireEnd]
+
+    init(_ executor: ManualExecutor, _ server: GRPCServer, _ ends: WireEnd...) {
+        self.executor = executor
+        self.server = server
+        self.ends = ends
+    }
+
+    deinit {
+        executor.isElsewhere = false
+        server.abort()
+        for end in ends { end.abort() }
+        executor.run()
+        executor.die()
+    }
+}

@@ -53,6 +53,7 @@ struct RawPair {
     let connection: RawConnection
     let serverEnd: WireEnd
     let clientEnd: WireEnd
+    private let end: EndOfWorld
 
     init(
         _ configuration: GRPCServerConfiguration = GRPCServerConfiguration(),
@@ -67,6 +68,7 @@ struct RawPair {
             clientEnd, session: HTTP2Session(isServer: false, settings: settings)!,
             sink: OutputSink())
         clientEnd.resumeReading()
+        end = EndOfWorld(executor, server, serverEnd, clientEnd)
         server.accept(serverEnd)
         executor.run()
     }
