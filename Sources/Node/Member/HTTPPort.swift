@@ -36,7 +36,8 @@ final class HTTPPort {
 extension HTTPStatusRequest {
     init(_ request: HTTP1Request) {
         self.init(
-            method: request.method, target: request.head.target, host: request.head.host,
+            method: request.method, path: request.path, query: request.head.query,
+            host: request.head.host,
             origin: request.headers["Origin"])
     }
 }

@@ -13,18 +13,30 @@ public struct HTTPStatusRequest: Sendable {
     /// Whether it came over TLS.
     public let isSecure: Bool
 
+    /// - Parameter path: decoded.
+    /// - Parameter query: as it came, without the `?`.
+    public init(
+        method: String, path: String, query: String, host: String = "", origin: String? = nil,
+        isSecure: Bool = false
+    ) {
+        self.method = method
+        self.path = path
+        self.query = HTTPQuery(query[...])
+        self.host = host
+        self.origin = origin
+        self.isSecure = isSecure
+    }
+
     /// - Parameter target: as in the request line: a path, and a query after `?`.
     public init(
         method: String, target: String, host: String = "", origin: String? = nil,
         isSecure: Bool = false
     ) {
-        self.method = method
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        path = String(parts.first ?? "")
-        query = HTTPQuery(parts.count == 2 ? parts[1] : "")
-        self.host = host
-        self.origin = origin
-        self.isSecure = isSecure
+        self.init(
+            method: method, path: String(parts.first ?? ""),
+            query: parts.count == 2 ? String(parts[1]) : "", host: host, origin: origin,
+            isSecure: isSecure)
     }
 }
 

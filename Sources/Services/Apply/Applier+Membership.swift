@@ -60,8 +60,9 @@ extension Applier {
             events.attributesPublished(member)
             return .success(())
         }
-        // What comes before this start has proposed is an earlier start's, replayed.
-        if own.attributes.isUnderWay, !hasPublished {
+        // An earlier start's, replayed, comes before this start has proposed, or says otherwise.
+        let isOwn = member.name == settings.name && member.clientURLs == settings.clientURLs
+        if own.attributes.isUnderWay, isOwn, !hasPublished {
             hasPublished = true
             events.attributesPublished(member)
         }

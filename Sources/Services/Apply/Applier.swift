@@ -33,8 +33,9 @@ package actor Applier: StateMachine {
     private var forwarded: [RequestID: ClientProposal] = [:]
     /// The rest of a batch that the store could not take yet.
     private var postponed: ArraySlice<CommittedEntry> = []
-    /// For entries that come without their proposal: after a restart, from another leader.
-    private let arena = Arena()
+    /// For entries that come without their proposal: after a restart, from another leader. With
+    /// more room than a request had when it was taken, since it now lies within a proposal.
+    private let arena = Arena(limitBytes: 2 * Limits.decodedMessageBytes)
     let response = ResponseBuffer()
     /// Stand behind their number in an answer, but are seen before it is known.
     let deletedPairs = ResponseBuffer()
@@ -132,6 +133,7 @@ package actor Applier: StateMachine {
     /// then the two hold each other. What was postponed is in the log, for the next start.
     package func detach() {
         raft = nil
+        for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
         forwarded = [:]
