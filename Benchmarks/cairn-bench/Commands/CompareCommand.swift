@@ -61,6 +61,7 @@ struct CompareCommand: ParsableCommand {
         let signals = StartedProcesses.shared.endOnSignals(removing: folder)
         defer { withExtendedLifetime(signals) {} }
         var passes: [Comparison] = []
+        note(Machine.description)
         for _ in 0..<rounds {
             var pass = Comparison()
             for kind in kinds where kind.isThere {

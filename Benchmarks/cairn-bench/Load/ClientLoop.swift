@@ -32,6 +32,9 @@ final class ClientLoop: @unchecked Sendable {
     private var idle: [Lane] = []
     private var due = Deque<Due>()
     private var allCameDue = false
+    private var watch: (any TimerHandle)?
+    /// A server that answers nothing for so long is given up.
+    private static let patienceNanoseconds: UInt64 = 30_000_000_000
 
     private struct Due {
         let at: UInt64
@@ -71,10 +74,12 @@ final class ClientLoop: @unchecked Sendable {
         self.finished = finished
         outcome = PhaseOutcome()
         issued = 0
+        inFlight = 0
         due.removeAll(keepingCapacity: true)
         allCameDue = false
         idle = lanes.filter { $0.connection.unavailable == nil }
         outcome.start = monotonicNanoseconds()
+        watchProgress()
         if !phase.isPaced {
             while let lane = idle.popLast(), issueNext(on: lane, dueAt: outcome.start) {}
         }
@@ -162,9 +167,31 @@ final class ClientLoop: @unchecked Sendable {
         if isLost && issued < phase.requests && outcome.firstFailure == nil {
             outcome.firstFailure = "no connection is left"
         }
-        self.phase = nil
+        finish(finished)
+    }
+
+    private func finish(_ finished: (PhaseOutcome) -> Void) {
+        phase = nil
         self.finished = nil
+        watch?.cancel()
+        watch = nil
         finished(outcome)
+    }
+
+    private func watchProgress() {
+        let before = outcome.answered + outcome.failed
+        watch = loop.schedule(afterNanoseconds: Self.patienceNanoseconds) { [unowned self] in
+            watch = nil
+            guard let finished else { return }
+            guard inFlight > 0, outcome.answered + outcome.failed == before else {
+                return watchProgress()
+            }
+            outcome.failed += inFlight
+            outcome.firstFailure = outcome.firstFailure ?? "no answer for 30 s"
+            // First the end of the phase: what comes of the abort is counted already.
+            finish(finished)
+            for connection in connections { connection.abort() }
+        }
     }
 }
 
