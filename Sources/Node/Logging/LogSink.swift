@@ -11,14 +11,14 @@ public struct LogSinkError: Error, Hashable, CustomStringConvertible {
 /// Open files that take lines. Blocks the caller while the kernel does; a line that cannot be
 /// written is lost, for there is nobody left to tell.
 public final class LogSink: Sendable {
-    private let descriptors: [Int32]
+    /// Written to by one thread at a time, so that lines do not mix.
+    private let descriptors: Locked<[Int32]>
     /// Those of `descriptors` that are ours to close.
     private let owned: [Int32]
-    private let turn = Locked<Void>(())
 
     /// Before the configuration is known, and for tests with a pipe.
     public init(descriptor: Int32 = STDERR_FILENO) {
-        descriptors = [descriptor]
+        descriptors = Locked([descriptor])
         owned = []
     }
 
@@ -42,7 +42,7 @@ public final class LogSink: Sendable {
                 all.append(file)
             }
         }
-        descriptors = all
+        descriptors = Locked(all)
         owned = opened
     }
 
@@ -51,7 +51,7 @@ public final class LogSink: Sendable {
     }
 
     func write(_ line: [UInt8]) {
-        turn.withLock { _ in
+        descriptors.withLock { descriptors in
             for descriptor in descriptors { Self.writeAll(line, to: descriptor) }
         }
     }
