@@ -16,11 +16,14 @@ final class ExecutorTable: Sendable {
     /// Backend: LMDB's commits.
     let backend: EventLoop
 
+    /// Longer than a client on the same machine takes from one answer to its next Put.
+    private static let logBusyWait: UInt64 = 150_000
+
     /// Starts the threads.
     /// - Throws: when the system is out of threads or descriptors.
     init() throws(TransportError) {
         main = try EventLoop(name: "cairn-main")
-        log = try EventLoop(name: "cairn-wal")
+        log = try EventLoop(name: "cairn-wal", busyWaitNanoseconds: Self.logBusyWait)
         backend = try EventLoop(name: "cairn-backend")
     }
 

@@ -127,10 +127,10 @@ extension MVCCStore {
         return wanted == revision && (applying?.changes ?? 0) == 0
     }
 
-    private func checkReadable(_ wanted: Revision?) throws(StoreError) {
+    func checkReadable(_ wanted: Revision?) throws(StoreError) {
         guard let wanted else { return }
         if wanted > revision { throw .futureRevision(newest: revision) }
-        if let compacted, wanted < compacted { throw .compacted(oldest: compacted) }
+        if let compacted, wanted < compacted, !pins.contains(wanted) { throw .compacted(oldest: compacted) }
     }
 
     private func shown(

@@ -29,6 +29,8 @@ package actor MVCCStore {
     package internal(set) var revision: Revision
     /// The oldest revision that can be read; nil when nothing was ever compacted.
     package internal(set) var compacted: Revision?
+    /// What is being read in slices.
+    var pins = RevisionPins()
     /// The last log entry that was applied.
     package private(set) var appliedIndex: LogIndex
     package private(set) var appliedTerm: Term

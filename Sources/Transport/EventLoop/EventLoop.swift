@@ -37,6 +37,8 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     private var turnEnd = TurnEnd()
     private var turnTime: MonotonicTime?
     private var freeTimers: [TimerSlot] = []
+    private var busyWait: BusyWait
+    private let looksForWork: Bool
     private var stopping = false
     private var turnsSinceStop = 0
     private var readStorage: UnsafeMutableRawBufferPointer?
@@ -48,10 +50,15 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     private static let freeTimersKept = 1024
 
     /// Starts the thread.
-    /// - Parameter name: of the thread; the system shows its first 15 bytes.
+    /// - Parameters:
+    ///   - name: of the thread; the system shows its first 15 bytes.
+    ///   - busyWaitNanoseconds: How long the thread may look for posted work before it sleeps,
+    ///     while such work comes at shorter intervals than this. 0: never.
     /// - Throws: when the system is out of descriptors or threads.
-    public init(name: String) throws(TransportError) {
+    public init(name: String, busyWaitNanoseconds: UInt64 = 0) throws(TransportError) {
         self.name = name
+        busyWait = BusyWait(window: busyWaitNanoseconds)
+        looksForWork = busyWaitNanoseconds > 0
         ignoreBrokenPipes
         try check(uv_loop_init(uv), "start event loop \(name)")
         let context = Unmanaged.passUnretained(self).toOpaque()
@@ -177,7 +184,11 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
                 rounds += 1
             } while !turnEnd.isEmpty(.gather) && rounds < Self.roundsPerTurn
             runGathered(.transmit)
-            if turnEnd.isEmpty && (stopping || inbox.fallAsleep()) { return false }
+            if turnEnd.isEmpty {
+                if stopping { return false }
+                if looksForWork && busyWait.shouldLook(at: uv_hrtime()) { return true }
+                if inbox.fallAsleep() { return false }
+            }
         }
         return true
     }
@@ -185,6 +196,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     private func runPosted() {
         inbox.swap(with: &batch)
         if batch.isEmpty { return }
+        if looksForWork { busyWait.workCame(at: uv_hrtime()) }
         let serial = asUnownedSerialExecutor()
         let task = asUnownedTaskExecutor()
         for item in batch {
