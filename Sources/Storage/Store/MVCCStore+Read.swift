@@ -130,7 +130,9 @@ extension MVCCStore {
     func checkReadable(_ wanted: Revision?) throws(StoreError) {
         guard let wanted else { return }
         if wanted > revision { throw .futureRevision(newest: revision) }
-        if let compacted, wanted < compacted, !pins.contains(wanted) { throw .compacted(oldest: compacted) }
+        if let compacted, wanted < compacted, !pins.contains(wanted) {
+            throw .compacted(oldest: compacted)
+        }
     }
 
     private func shown(
