@@ -64,48 +64,34 @@ extension Applier {
         return .success(())
     }
 
+    /// Appends the RangeResponse that `request` comes to, whole, to `answer`. Within an apply the
+    /// newest revision is what it has done so far.
+    ///
+    /// For requests that are part of another: one that came by itself is served in slices
+    /// (PendingRange). The request passed `checkRange`.
+    /// - Throws: `.compacted`, `.futureRevision`, or what befell the store; then something may have
+    ///   been appended.
+    func appendRange(
+        _ request: RangeRequest, header: HeaderFields, to answer: ResponseBuffer
+    ) throws(StoreError) {
+        counters.ranges.increment()
+        try store.enter(with: (request, header, answer)) { (store, input) throws(StoreError) in
+            let (request, header, answer) = input
+            var evaluation = RangeEvaluation(request)
+            answer.bytes.appendRangeBegin(header)
+            while try !evaluation.step(.unlimited, of: store, into: &answer.bytes) {}
+        }
+    }
+
     /// Answers a Range in `response`; not on failure.
     func range(_ request: RangeRequest) -> Result<Void, Status> {
-        counters.ranges.increment()
         precondition(response.bytes.isEmpty, "the answer before this one was not taken")
-        let header = header()
         do throws(StoreError) {
-            try store.enter(with: (request, response)) { (store, input) throws(StoreError) in
-                let (request, response) = input
-                response.bytes.appendRangeBegin(header)
-                let bounds = KeyBounds(key: request.key, rangeEnd: request.rangeEnd)
-                let result = try store.range(bounds, RangeQuery(request)) {
-                    response.bytes.appendRangePair(stored: $0.encoded)
-                }
-                response.bytes.appendRangeEnd(more: result.more, count: Int64(result.count))
-            }
+            try appendRange(request, header: header(), to: response)
             return .success(())
         } catch {
             response.clear()
             return .failure(Status(error))
-        }
-    }
-}
-
-extension RangeQuery {
-    init(_ request: RangeRequest) {
-        self.init(
-            revision: request.revision > Revision(0) ? request.revision : nil,
-            limit: Int(clamping: max(0, request.limit)))
-        countOnly = request.countOnly
-        keysOnly = request.keysOnly
-    }
-}
-
-extension KeyBounds {
-    /// By etcd's conventions: no end is the single key, one zero byte is all keys from `key` on.
-    init(key: UnsafeRawBufferPointer, rangeEnd: UnsafeRawBufferPointer) {
-        if rangeEnd.isEmpty {
-            self.init(lower: key, upper: .single)
-        } else if rangeEnd.count == 1 && rangeEnd[0] == 0 {
-            self.init(lower: key, upper: .open)
-        } else {
-            self.init(lower: key, upper: .before(rangeEnd))
         }
     }
 }
