@@ -20,7 +20,7 @@ extension Applier {
     }
 
     /// The header of an answer to a request at `place`, with what was changed so far counted.
-    private func header(in place: RequestPlace) -> HeaderFields {
+    func header(in place: RequestPlace) -> HeaderFields {
         switch place {
         case .alone: header()
         case .txn:
@@ -105,53 +105,34 @@ extension Applier {
 
     // MARK: Range
 
+    /// Appends the RangeResponse that `request` comes to, whole, to `answer`. Within an apply the
+    /// newest revision is what it has done so far.
+    ///
+    /// For requests that are part of another: one that came by itself is served in slices
+    /// (PendingRange). The request passed `checkRange`.
+    /// - Throws: `.compacted`, `.futureRevision`, or what befell the store; then something may have
+    ///   been appended.
+    func appendRange(
+        _ request: RangeRequest, header: HeaderFields, to answer: ResponseBuffer
+    ) throws(StoreError) {
+        counters.ranges.increment()
+        try store.enter(with: (request, header, answer)) { (store, input) throws(StoreError) in
+            let (request, header, answer) = input
+            var evaluation = RangeEvaluation(request)
+            answer.bytes.appendRangeBegin(header)
+            while try !evaluation.step(.unlimited, of: store, into: &answer.bytes) {}
+        }
+    }
+
     /// Answers a Range in `response`; not on failure.
     func range(_ request: RangeRequest) -> Result<Void, Status> {
         precondition(response.bytes.isEmpty, "the answer before this one was not taken")
         do throws(StoreError) {
-            try execute(request, in: .alone)
+            try appendRange(request, header: header(), to: response)
             return .success(())
         } catch {
             response.clear()
             return .failure(Status(error))
-        }
-    }
-
-    /// Reads keys; answers in `response`, which holds a part of the answer after a failure.
-    func execute(_ request: RangeRequest, in place: RequestPlace) throws(StoreError) {
-        counters.ranges.increment()
-        let header = header(in: place)
-        try store.enter(with: (request, response, header)) { (store, input) throws(StoreError) in
-            let (request, response, header) = input
-            response.bytes.appendRangeBegin(header)
-            let bounds = KeyBounds(key: request.key, rangeEnd: request.rangeEnd)
-            let result = try store.range(bounds, RangeQuery(request)) {
-                response.bytes.appendRangePair(stored: $0.encoded)
-            }
-            response.bytes.appendRangeEnd(more: result.more, count: Int64(result.count))
-        }
-    }
-}
-
-extension RangeQuery {
-    init(_ request: RangeRequest) {
-        self.init(
-            revision: request.revision > Revision(0) ? request.revision : nil,
-            limit: Int(clamping: max(0, request.limit)))
-        countOnly = request.countOnly
-        keysOnly = request.keysOnly
-    }
-}
-
-extension KeyBounds {
-    /// By etcd's conventions: no end is the single key, one zero byte is all keys from `key` on.
-    init(key: UnsafeRawBufferPointer, rangeEnd: UnsafeRawBufferPointer) {
-        if rangeEnd.isEmpty {
-            self.init(lower: key, upper: .single)
-        } else if rangeEnd.count == 1 && rangeEnd[0] == 0 {
-            self.init(lower: key, upper: .open)
-        } else {
-            self.init(lower: key, upper: .before(rangeEnd))
         }
     }
 }

@@ -157,7 +157,8 @@ extension Applier {
             }
             let open = response.bytes.beginTxnResponse(operation.kind)
             switch operation {
-            case .range(let request): try execute(request, in: .txn)
+            case .range(let request):
+                try appendRange(request, header: self.header(in: .txn), to: response)
             case .put(let request): try execute(request, in: .txn)
             case .deleteRange(let request): try execute(request, in: .txn)
             case .txn(let request): try execute(request, .ofNestedTxn, &next)
