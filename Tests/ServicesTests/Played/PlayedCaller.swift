@@ -22,6 +22,14 @@ final class Caller: Replying, @unchecked Sendable {
         onAnswer()
     }
 
+    func respond(_ message: ByteBlocks) {
+        answers.append(.message(message.array))
+        onAnswer()
+    }
+
+    /// Goes away, as a client that cancels its call.
+    var isAbandoned = false
+
     func fail(_ status: Status) {
         answers.append(.failure(status))
         onAnswer()
