@@ -152,6 +152,7 @@ extension Status {
         case .compacted: self = .compacted
         case .futureRevision: self = .futureRevision
         case .keyNotFound: self = .keyNotFound
+        case .busy: self = .tooManyRequests
         case .keyTooLong, .backend, .damaged:
             self.init(.dataLoss, "etcdserver: the store cannot be read: \(error)")
         }
