@@ -139,7 +139,7 @@ struct Walk {
 
     private mutating func restart(_ id: MemberID) {
         let member = cluster[id]
-        let held = min(member.applied.count, member.disk.entries.count)
+        let held = min(member.applied.count, Int(member.disk.last.rawValue))
         let applied = Int.random(in: 0...held, using: &random)
         cluster.restart(id, applied: LogIndex(UInt64(applied)))
     }
