@@ -82,8 +82,8 @@ public struct Message: Hashable, Sendable {
         case timeoutNow
         /// MsgHeartbeat. `commit` never passes what the receiver has acknowledged.
         case heartbeat(commit: LogIndex, round: ReadRound)
-        /// MsgHeartbeatResp.
-        case heartbeatResponse(round: ReadRound)
+        /// MsgHeartbeatResp. `commit` is what the sender takes for committed.
+        case heartbeatResponse(round: ReadRound, commit: LogIndex)
         /// MsgReadIndex: a follower asks the leader for a read index.
         case readIndex(ReadContext)
         /// MsgReadIndexResp.

@@ -44,6 +44,8 @@ struct Progress: Equatable, Sendable {
     var isActive = false
     /// And between the check before and that.
     var wasActive = false
+    /// It said that it takes the log for committed through here.
+    var knownCommit = LogIndex.zero
     /// The newest read round it confirmed the leader in.
     var confirmedRound = ReadRound.none
     private var inFlight: Deque<InFlight> = []

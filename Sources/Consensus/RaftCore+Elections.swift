@@ -54,7 +54,8 @@ extension RaftCore {
 
     /// - Parameter isTransfer: the leader asks for it, so nobody need be asked beforehand.
     mutating func campaignIfAllowed(isTransfer: Bool = false) {
-        guard role != .leader, isVoter, !hasStorageFailed, install == nil else { return }
+        guard role != .leader, isVoter || departure != nil, !hasStorageFailed, install == nil
+        else { return }
         // The outcome of a change that is committed already must count in this election.
         let floor = max(applied, log.compacted.index)
         guard !log.hasConfigurationChange(after: floor, through: committed) else { return }

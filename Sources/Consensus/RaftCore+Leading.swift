@@ -152,9 +152,12 @@ extension RaftCore {
         return true
     }
 
-    mutating func receiveHeartbeatResponse(_ round: ReadRound, from member: MemberID) {
+    mutating func receiveHeartbeatResponse(
+        _ round: ReadRound, commit: LogIndex, from member: MemberID
+    ) {
         guard let place = position(of: member) else { return }
         progress[place].isActive = true
+        progress[place].knownCommit = max(progress[place].knownCommit, commit)
         progress[place].unpause()
         if progress[place].match < log.last || progress[place].state == .probing {
             sendAppend(place)
@@ -163,6 +166,7 @@ extension RaftCore {
         guard round <= reads.newest else { return }
         progress[place].confirmedRound = max(progress[place].confirmedRound, round)
         answerConfirmedReads()
+        leaveOfficeIfDue()
     }
 
     mutating func unreachable(_ member: MemberID) {

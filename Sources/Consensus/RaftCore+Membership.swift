@@ -54,8 +54,9 @@ extension RaftCore {
         }
         // The entry is one of those handed out; which, does not matter.
         membershipSince = handedToApply
+        if isVoter { departure = nil }
         guard role == .leader else { return }
-        guard membership.quorum.contains(id) else { return leaveOffice() }
+        if !isVoter { prepareToLeave() }
         // A smaller quorum may have what the larger had not.
         if commitWhatQuorumHas() { releaseWaitingReads() }
         broadcastAppend()
@@ -78,9 +79,24 @@ extension RaftCore {
         }
     }
 
-    /// Without a vote a leader leads no longer (thesis, section 4.2.2). Whoever has most of the
-    /// log is told to go on at once.
-    private mutating func leaveOffice() {
+    /// A leader without a vote takes nothing on any more and leads only until a quorum of the
+    /// others knows that its change is committed (thesis, section 4.2.2). If it left before, the
+    /// others might still need its vote, and its log could be longer than theirs: of two members
+    /// the one that stays would wait for ever. For the same reason it may campaign once more if
+    /// it loses office before.
+    private mutating func prepareToLeave() {
+        departure = membershipSince
+        abortTransfer()
+        broadcastHeartbeat()
+    }
+
+    mutating func leaveOfficeIfDue() {
+        guard let departure, role == .leader else { return }
+        let known = membership.quorum.highestReached { member in
+            position(of: member).map { progress[$0].knownCommit.rawValue } ?? 0
+        }
+        guard known >= departure.rawValue else { return }
+        self.departure = nil
         if let heir { send(.timeoutNow, to: heir) }
         actions.changes.append(.steppedDownRemoved(term))
         becomeFollower(term, leader: .none)

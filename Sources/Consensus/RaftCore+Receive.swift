@@ -37,8 +37,10 @@ extension RaftCore {
             }
         case .appendResponse(let response):
             if role == .leader { receive(response, from: message.from) }
-        case .heartbeatResponse(let round):
-            if role == .leader { receiveHeartbeatResponse(round, from: message.from) }
+        case .heartbeatResponse(let round, let commit):
+            if role == .leader {
+                receiveHeartbeatResponse(round, commit: commit, from: message.from)
+            }
         case .readIndex(let context):
             read(ReadRequest(member: message.from, context: context))
         case .readIndexResponse(let context, let index):
@@ -94,6 +96,7 @@ extension RaftCore {
             electionElapsed = 0
             leader = message.from
         }
+        departure = nil
         return true
     }
 

@@ -27,7 +27,7 @@ extension RaftCore {
     }
 
     mutating func transferLeadership(to target: MemberID) {
-        guard role == .leader, target != id, membership.quorum.contains(target),
+        guard role == .leader, isVoter, target != id, membership.quorum.contains(target),
             let place = position(of: target), transfer?.target != target
         else { return }
         abortTransfer()
@@ -57,7 +57,7 @@ extension RaftCore {
         if let transfer, !membership.quorum.contains(transfer.target) { abortTransfer() }
     }
 
-    private mutating func abortTransfer() {
+    mutating func abortTransfer() {
         guard let target = transfer?.target else { return }
         transfer = nil
         actions.changes.append(.transferAborted(to: target))

@@ -97,6 +97,8 @@ public struct RaftCore: Equatable, Sendable {
     /// No configuration change is taken on before this index is applied (thesis, section 4.1).
     var pendingChange = LogIndex.zero
     var transfer: LeaderTransfer?
+    /// It lost its vote here, as a leader, and is not sure yet that the others know.
+    var departure: LogIndex?
     var reads = ReadRounds()
 
     // Of the disk.
@@ -164,6 +166,11 @@ public struct RaftCore: Equatable, Sendable {
     public var isOnlyVoter: Bool { membership.quorum.isOnly(id) }
     public var isLearner: Bool { membership.learners.contains(id) }
     public var isVoter: Bool { membership.quorum.contains(id) }
+
+    /// Whether somebody is known who takes proposals on: this member or another.
+    public var hasOpenLeader: Bool {
+        role == .leader ? isVoter && transfer == nil : leader != .none
+    }
 
     /// Of every other member, as a leader knows it; else empty.
     public var peers: [MemberProgress] {

@@ -23,10 +23,10 @@ extension RaftNode {
         flushAtTurnEnd()
     }
 
-    /// Another member hands on what was proposed to it. While nobody leads, or leadership is being
-    /// handed over, it waits like our own: whoever proposed it hears of it only through the log.
+    /// Another member hands on what was proposed to it. While nobody takes it on, it waits
+    /// like our own: whoever proposed it hears of it only through the log.
     func take(_ forwarded: [ProposedEntry], in message: Message) {
-        guard core.leader == .none || core.transferTarget != nil else {
+        guard !core.hasOpenLeader else {
             return handle(.received(message))
         }
         let cost = forwarded.reduce(0) { $0 + $1.data.count + Entry.overhead }
@@ -59,8 +59,7 @@ extension RaftNode {
 
     func flushProposals() {
         isFlushComing = false
-        guard !gathered.isEmpty, core.leader != .none, core.transferTarget == nil, !isStopped
-        else { return }
+        guard !gathered.isEmpty, core.hasOpenLeader, !isStopped else { return }
         let entries = gathered
         let proposals = gatheredFor
         gathered = []

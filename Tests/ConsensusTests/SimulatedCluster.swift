@@ -72,6 +72,9 @@ struct SimulatedCluster {
     var isTracing = false
     var checks = SafetyChecks()
     /// What members are born with.
+    private(set) var installs = 0
+    private(set) var handOvers = 0
+    /// What members are born with.
     private let founding: ConfState
     private var payloads: [LogPosition: [Entry]] = [:]
     private var labels: [ReadContext: String] = [:]
@@ -95,8 +98,8 @@ struct SimulatedCluster {
     }
 
     subscript(id: MemberID) -> Member {
-        get { members[place(id)] }
-        set { members[place(id)] = newValue }
+        _read { yield members[place(id)] }
+        _modify { yield &members[place(id)] }
     }
 
     // MARK: Members
@@ -242,6 +245,7 @@ struct SimulatedCluster {
         self[id].installing = nil
         self[id].applied = payloads[mark.position] ?? []
         checks.installed(mark, by: id)
+        installs += 1
         if keepsNotes { notes.append("\(id.hex) is at \(mark.position.text) by a snapshot") }
         step(id, .applied(mark.index))
         return true
@@ -274,6 +278,7 @@ struct SimulatedCluster {
             self[message.to].core != nil
         else { return report(message, arrived: false) }
         if isTracing { notes.append(message.text) }
+        if case .timeoutNow = message.body { handOvers += 1 }
         step(message.to, .received(message))
         report(message, arrived: true)
     }
@@ -299,6 +304,18 @@ struct SimulatedCluster {
     }
 
     // MARK: Words
+
+    /// How everyone stands.
+    var standing: String {
+        members.map { member in
+            guard let core = member.core else { return "\n\(member.id.hex) down" }
+            return "\n\(member.id.hex) \(core.role) term \(core.term.rawValue) of \(core.leader.hex)"
+                + " log \(core.log.compacted.text)...\(core.log.end.text)"
+                + " commit \(core.committed.rawValue) applied \(core.applied.rawValue)"
+                + " \(core.confState) install \(core.install == nil ? "no" : "yes")"
+                + " \(core.peers)"
+        }.joined()
+    }
 
     private mutating func note(_ id: MemberID, _ change: RaftChange) {
         guard keepsNotes else { return }
@@ -436,7 +453,7 @@ extension Message.Body {
             granted ? " granted" : " refused"
         case .heartbeat(let commit, let round):
             " commit \(commit.rawValue)" + (round == .none ? "" : " round \(round.rawValue)")
-        case .heartbeatResponse(let round):
+        case .heartbeatResponse(let round, _):
             round == .none ? "" : " round \(round.rawValue)"
         case .readIndex(let context): " \(context.rawValue)"
         case .readIndexResponse(let context, let index):
