@@ -24,7 +24,9 @@ private struct RecordsTwin {
         for (sub, change) in twin.changes[before...].enumerated() {
             let place = RevisionPosition(main: Revision(change.main), sub: Int64(sub))
             var buffer = ByteBuffer()
-            if let pair = change.pair { pair.append(to: &buffer) } else {
+            if let pair = change.pair {
+                pair.append(to: &buffer)
+            } else {
                 change.key.withUnsafeBytes { buffer.appendTombstone(key: $0) }
             }
             records.append(
