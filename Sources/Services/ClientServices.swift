@@ -6,8 +6,8 @@ import Transport
 
 /// The gRPC services of a member. Everything it does not register is answered UNIMPLEMENTED.
 package struct ClientServices: Sendable {
-    private let gate: ProposalGate
-    private let reads: ReadGate
+    fileprivate let gate: ProposalGate
+    fileprivate let reads: ReadGate
     private let applier: Applier
     private let maxTxnOperations: Int
 
@@ -50,6 +50,28 @@ package struct ClientServices: Sendable {
                 answer($0)
             })
     }
+}
+
+extension ClientServices {
+    /// Proposes a compaction, as a client would.
+    /// - Parameter answer: called once, with nil or the reason why not.
+    package func compact(
+        to revision: Revision, _ answer: @escaping @Sendable (Status?) -> Void
+    ) {
+        var request = ByteBuffer()
+        request.appendField(1, int64: revision.rawValue)
+        request.withUnsafeBytes {
+            KVService(gate: gate, reads: reads).compact($0, OutcomeReply(answer))
+        }
+    }
+}
+
+/// For whoever wants to know whether a request succeeded and nothing else.
+private struct OutcomeReply: Replying {
+    private let answer: @Sendable (Status?) -> Void
+    init(_ answer: @escaping @Sendable (Status?) -> Void) { self.answer = answer }
+    func respond(_ message: UnsafeRawBufferPointer) { answer(nil) }
+    func fail(_ status: Status) { answer(status) }
 }
 
 /// The checks before every handler (reference: semantics.md, Limits and interceptors).

@@ -1,6 +1,8 @@
 // All that the operator decides about a member, checked and typed. Made once at start from the
 // command line and the environment (CommandLineReader); nothing changes it afterwards.
 
+import Services
+
 /// The effective configuration of one member.
 public struct Configuration: Sendable {
     /// -name
@@ -85,6 +87,8 @@ public struct Configuration: Sendable {
         public let maxSnapshots: Int
         /// -unsafe-no-fsync: an acknowledged write may be lost with the power.
         public let syncsToDisk: Bool
+        /// -auto-compaction-mode and -auto-compaction-retention; nil is off.
+        public let autoCompaction: CompactionPolicy?
     }
 
     public struct Limits: Sendable {

@@ -1,5 +1,7 @@
 // From given flags to a checked Configuration: etcd's `Config.Validate`, in its order and words.
 
+import Services
+
 struct ConfigurationBuilder {
     private let given: GivenFlags
     private(set) var notices: [StartupNotice] = []
@@ -127,7 +129,12 @@ struct ConfigurationBuilder {
             batchIntervalNanoseconds: try duration("backend-batch-interval", orIfZero: 100_000_000),
             batchLimit: batchLimit <= 0 ? 10_000 : Int(batchLimit),
             maxWALs: try count("max-wals"), maxSnapshots: try count("max-snapshots"),
-            syncsToDisk: !bool("unsafe-no-fsync"))
+            syncsToDisk: !bool("unsafe-no-fsync"), autoCompaction: try autoCompaction())
+    }
+
+    private func autoCompaction() throws(ConfigurationError) -> CompactionPolicy? {
+        try AutoCompactionFlags.policy(
+            mode: text("auto-compaction-mode"), retention: text("auto-compaction-retention"))
     }
 
     private mutating func limits() throws(ConfigurationError) -> Configuration.Limits {

@@ -169,11 +169,11 @@ extension FlagTable {
             "pre-vote", .bool, default: "true", .served,
             "raft pre-vote"),
         FlagDefinition(
-            "auto-compaction-retention", .text, default: "0", .notServedYet,
+            "auto-compaction-retention", .text, default: "0", .served,
             "retention for auto compaction: duration, bare number = hours (periodic) or revisions; 0 = off"
         ),
         FlagDefinition(
-            "auto-compaction-mode", .text, default: "periodic", .notServedYet,
+            "auto-compaction-mode", .text, default: "periodic", .served,
             "how to read auto-compaction-retention"),
         FlagDefinition(
             "v2-deprecation", .v2Deprecation, default: "write-only",

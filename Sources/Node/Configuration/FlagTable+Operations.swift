@@ -162,10 +162,12 @@ extension FlagTable {
             "compact-hash-check-time", .duration, default: "1m", .notServedYet,
             "interval of compaction hash checks (with gate CompactHashCheck); must be > 0"),
         FlagDefinition(
-            "compaction-batch-limit", .int, default: "0", .notServedYet,
+            "compaction-batch-limit", .int, default: "0",
+            .noEffect("compactions give way to other requests by themselves"),
             "revisions deleted per compaction batch"),
         FlagDefinition(
-            "compaction-sleep-interval", .duration, default: "0", .notServedYet,
+            "compaction-sleep-interval", .duration, default: "0",
+            .noEffect("compactions give way to other requests by themselves"),
             "pause between compaction batches"),
         FlagDefinition(
             "watch-progress-notify-interval", .duration, default: "0", .notServedYet,

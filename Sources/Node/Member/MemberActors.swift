@@ -15,6 +15,8 @@ struct MemberActors: Sendable {
     let raft: RaftNode
     let services: ClientServices
     let events: MemberEvents
+    /// Nil when the operator wants none.
+    let autoCompactor: AutoCompactor?
 
     /// On `executor`, where all of them will run.
     init(
@@ -50,6 +52,12 @@ struct MemberActors: Sendable {
             raft: raft, applier: applier, ids: ids,
             maxRequestBytes: configuration.limits.maxRequestBytes,
             maxTxnOperations: configuration.limits.maxTxnOperations)
+        autoCompactor = configuration.storage.autoCompaction.map {
+            [services, events, applier] policy in
+            AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
+                events.autoCompaction($0, policy)
+            }
+        }
         applier.assumeIsolated { [raft] in $0.attach(raft) }
     }
 }

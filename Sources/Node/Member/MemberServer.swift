@@ -68,6 +68,7 @@ public final class MemberServer: Sendable {
             actors.events.whenReady(ready)
             executors.main.post { [actors] in actors.raft.assumeIsolated { $0.start() } }
         }
+        executors.main.post { [actors] in actors.autoCompactor?.assumeIsolated { $0.start() } }
         logger.info("ready to serve client requests")
         try onLoop(executors.main) { [port] in port.value.open() }
     }
@@ -82,6 +83,7 @@ public final class MemberServer: Sendable {
         }
         attempt("commit the store") { done in
             executors.main.post { [actors] in
+                actors.autoCompactor?.assumeIsolated { $0.stop() }
                 actors.raft.assumeIsolated { $0.stop() }
                 actors.applier.assumeIsolated { $0.detach() }
                 actors.store.assumeIsolated { store in

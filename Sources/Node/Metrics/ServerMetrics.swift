@@ -80,6 +80,9 @@ public struct DiskMetrics: Sendable {
     public let walWrittenBytes: Gauge
     /// Nanoseconds.
     public let backendCommit: Histogram
+    /// Nanoseconds.
+    public let defragmentation: Histogram
+    public let defragmentsInFlight: Gauge
 
     init(_ registry: MetricsRegistry) {
         let bounds = Histogram.exponential(start: 0.001, count: 14)
@@ -91,6 +94,12 @@ public struct DiskMetrics: Sendable {
         backendCommit = registry.histogram(
             "etcd_disk_backend_commit_duration_seconds", "How long a backend commit took.",
             bounds: bounds)
+        defragmentation = registry.histogram(
+            "etcd_disk_backend_defrag_duration_seconds", "How long a defragmentation took.",
+            bounds: Histogram.exponential(start: 0.1, count: 13))
+        defragmentsInFlight = registry.gauge(
+            "etcd_disk_defrag_inflight",
+            "Whether or not defrag is active on the member. 1 means active, 0 means not.")
     }
 }
 
@@ -106,6 +115,11 @@ public struct StoreMetrics: Sendable {
     public let usedBytes: Gauge
     public let putBytes: Gauge
     public let quotaBytes: Gauge
+    public let compactedRevisions: Counter
+    /// Unix time in seconds.
+    public let lastCompaction: Gauge
+    /// Nanoseconds.
+    public let compactionTime: Histogram
 
     init(_ registry: MetricsRegistry) {
         puts = registry.counter("etcd_mvcc_put_total", "Total number of puts seen.")
@@ -127,6 +141,16 @@ public struct StoreMetrics: Sendable {
             "Bytes of keys and values put since the start.")
         quotaBytes = registry.gauge(
             "etcd_server_quota_backend_bytes", "The backend's quota in bytes.")
+        compactedRevisions = registry.counter(
+            "etcd_debugging_mvcc_db_compaction_keys_total",
+            "Total number of revisions that compactions deleted.")
+        lastCompaction = registry.gauge(
+            "etcd_debugging_mvcc_db_compaction_last",
+            "The unix time of the last compaction. 0 after a start.")
+        compactionTime = registry.histogram(
+            "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds",
+            "How long a compaction took.",
+            bounds: Histogram.exponential(start: 100, count: 14), scale: 1e6)
     }
 }
 

@@ -37,6 +37,7 @@ package actor MVCCStore {
     var pins = RevisionPins()
     var compactions = CompactionState()
     var hashes = HashQueue()
+    var defragmentation = DefragmentationState()
     /// The last log entry that was applied.
     package private(set) var appliedIndex: LogIndex
     package private(set) var appliedTerm: Term
@@ -65,6 +66,7 @@ package actor MVCCStore {
         _ configuration: StoreConfiguration, on executor: any ActorExecutor,
         committingOn committer: any ActorExecutor
     ) throws(StoreError) -> (store: MVCCStore, summary: StoreSummary) {
+        Defragmentation.removeLeftovers(of: configuration.path)
         let environment = try backend { () throws(BackendError) in
             try Environment(path: configuration.path, quotaBytes: configuration.quotaBytes)
         }

@@ -54,6 +54,15 @@ struct RecordLayers: ~Copyable {
         committing = nil
     }
 
+    /// Reads another file from now on, which holds the same.
+    /// - Returns: the environment that was read until now, for whoever closes it.
+    mutating func move(to environment: Environment) throws(BackendError) -> Environment {
+        let old = self.environment
+        view = try ReadTransaction(environment)
+        self.environment = environment
+        return old
+    }
+
     /// Another view of the file as of the last commit.
     func newView() throws(BackendError) -> ReadTransaction { try ReadTransaction(environment) }
 

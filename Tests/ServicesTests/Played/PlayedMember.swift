@@ -39,6 +39,13 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
         case .failed(let error): heard.append("compaction failed: \(error)")
         }
     }
+    func storeDefragmentation(_ event: DefragmentationEvent) {
+        switch event {
+        case .began: heard.append("defragments")
+        case .finished: heard.append("defragmented")
+        case .failed(let error): heard.append("defragmentation failed: \(error)")
+        }
+    }
     func storeHolds(_ durable: CommittedState, confState: ConfState) {
         holds.append((durable, confState))
     }
