@@ -30,9 +30,9 @@ struct MemberActors: Sendable {
             startMilliseconds: SystemClock().nanosecondsSinceEpoch / 1_000_000)
         events = MemberEvents(identity, metrics: metrics, logger: logger)
         applier = try Applier(
-            identity, settings: Applier.Settings(configuration), store: store, ids: ids,
-            on: executor, events: events, counters: ApplierCounters(metrics.store),
-            logger: logger)
+            identity, settings: Applier.Settings(configuration), store: store,
+            leasedKeys: recovered.summary.leases, ids: ids, on: executor, events: events,
+            counters: ApplierCounters(metrics), logger: logger)
         raft = try RaftNode(
             id: identity.member, options: RaftNodeOptions(configuration),
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
@@ -61,7 +61,21 @@ extension Applier.Settings {
             clientURLs: configuration.advertised.client.map(\.description),
             quotaBytes: quota, reportedQuota: quota ?? -1,
             // Reference: semantics.md, Limits and interceptors.
-            requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds)
+            requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds,
+            leases: LeaseSettings(configuration))
+    }
+}
+
+extension LeaseSettings {
+    init(_ configuration: Configuration) {
+        self.init(
+            electionTicks: configuration.raft.electionTicks,
+            tickNanoseconds: configuration.raft.heartbeatNanoseconds)
+        let gates = configuration.featureGates
+        takesCheckpoints = gates["LeaseCheckpoint"]
+        keepsCheckpoints = gates["LeaseCheckpoint"] && gates["LeaseCheckpointPersist"]
+        renewsAtOnce = gates["FastLeaseKeepAlive"]
+        revokesFirst = gates["PriorityRequest"]
     }
 }
 
@@ -76,9 +90,18 @@ extension RaftNodeOptions {
 }
 
 extension ApplierCounters {
-    init(_ metrics: StoreMetrics) {
+    init(_ metrics: ServerMetrics) {
+        let store = metrics.store
         self.init(
-            puts: metrics.puts, ranges: metrics.ranges, deletes: metrics.deletes,
-            putBytes: metrics.putBytes)
+            puts: store.puts, ranges: store.ranges, deletes: store.deletes,
+            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases))
+    }
+}
+
+extension LeaseCounters {
+    init(_ metrics: LeaseMetrics) {
+        self.init(
+            granted: metrics.granted, revoked: metrics.revoked, renewed: metrics.renewed,
+            expired: metrics.expired, ttls: metrics.ttls)
     }
 }

@@ -9,6 +9,7 @@ public struct ServerMetrics: Sendable {
     public let raft: RaftMetrics
     public let disk: DiskMetrics
     public let store: StoreMetrics
+    public let leases: LeaseMetrics
     public let server: RequestMetrics
     public let health: HealthMetrics
 
@@ -17,6 +18,7 @@ public struct ServerMetrics: Sendable {
         raft = RaftMetrics(registry)
         disk = DiskMetrics(registry)
         store = StoreMetrics(registry)
+        leases = LeaseMetrics(registry)
         server = RequestMetrics(registry)
         health = HealthMetrics(registry)
         registry.gauge(
@@ -125,6 +127,30 @@ public struct StoreMetrics: Sendable {
             "Bytes of keys and values put since the start.")
         quotaBytes = registry.gauge(
             "etcd_server_quota_backend_bytes", "The backend's quota in bytes.")
+    }
+}
+
+public struct LeaseMetrics: Sendable {
+    public let granted: Counter
+    public let revoked: Counter
+    public let renewed: Counter
+    public let expired: Counter
+    /// Seconds.
+    public let ttls: Histogram
+
+    init(_ registry: MetricsRegistry) {
+        granted = registry.counter(
+            "etcd_debugging_lease_granted_total", "The total number of granted leases.")
+        revoked = registry.counter(
+            "etcd_debugging_lease_revoked_total", "The total number of revoked leases.")
+        renewed = registry.counter(
+            "etcd_debugging_lease_renewed_total",
+            "The number of renewed leases seen by the leader.")
+        expired = registry.counter(
+            "etcd_debugging_server_lease_expired_total", "The total number of expired leases.")
+        ttls = registry.histogram(
+            "etcd_debugging_lease_ttl_total", "Bucketed histogram of lease TTLs.",
+            bounds: Histogram.exponential(start: 1, count: 24), scale: 1)
     }
 }
 

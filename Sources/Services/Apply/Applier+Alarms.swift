@@ -15,14 +15,23 @@ extension Applier {
     /// Weighs a request against the quota before it is proposed; one that would go beyond it
     /// raises the alarm.
     func refusalForSpace(_ operation: InternalRaftRequest.Operation) -> Status? {
-        guard let quota = settings.quotaBytes, case .put(let request) = operation else {
+        guard let quota = settings.quotaBytes, let cost = Self.cost(of: operation) else {
             return nil
         }
-        let cost = Int64(256 + request.key.count + request.value.count)
         let inUse = store.assumeIsolated { $0.durable.size.inUse }
         guard inUse + cost >= quota else { return nil }
         raiseNoSpace()
         return .noSpace
+    }
+
+    /// What a request may add to the store, in bytes, by etcd's estimate; nil for one that is not
+    /// weighed.
+    private static func cost(of operation: InternalRaftRequest.Operation) -> Int64? {
+        switch operation {
+        case .put(let request): Int64(256 + request.key.count + request.value.count)
+        case .leaseGrant: 64
+        default: nil
+        }
     }
 
     private var ownNoSpace: AlarmFields {

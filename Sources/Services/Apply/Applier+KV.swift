@@ -13,8 +13,7 @@ extension Applier {
 
     func put(_ request: PutRequest) throws(ApplyFailure) -> Result<Void, Status> {
         if let refusal = alarmRefusal(adds: true) { return .failure(refusal) }
-        // No lease can be granted yet, so none exists.
-        guard request.lease == .none else { return .failure(.leaseNotFound) }
+        guard hasLease(request.lease) else { return .failure(.leaseNotFound) }
         var kept: Kept = []
         if request.ignoreValue { kept.insert(.value) }
         if request.ignoreLease { kept.insert(.lease) }
@@ -30,6 +29,7 @@ extension Applier {
         } catch {
             throw ApplyFailure("the store failed: \(error)")
         }
+        attach(request.key, to: result.lease)
         counters.puts.increment()
         counters.putBytes.add(Int64(request.key.count + request.value.count))
         let header = header(result.revision)
@@ -47,12 +47,14 @@ extension Applier {
     func deleteRange(_ request: DeleteRangeRequest) throws(ApplyFailure) -> Result<Void, Status> {
         if let refusal = alarmRefusal(adds: false) { return .failure(refusal) }
         let pairs = deletedPairs
+        let leases = leasesOfDeleted
         let deleted = try inStore(with: (request, pairs)) { (store, input) throws(StoreError) in
             let (request, pairs) = input
             return try store.deleteRange(
                 KeyBounds(key: request.key, rangeEnd: request.rangeEnd),
                 wantsPairs: request.prevKV
-            ) { _, pair in
+            ) { key, pair in
+                leases?.enter(with: key) { $0.detach($1) }
                 if let pair { pairs.bytes.appendDeletedPair(stored: pair) }
             }
         }

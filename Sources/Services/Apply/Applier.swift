@@ -22,6 +22,7 @@ package actor Applier: StateMachine {
     let logger: Logger
     let events: any ApplierEvents
     let counters: ApplierCounters
+    package nonisolated let lessor: Lessor
     /// Set once, before anything is applied: Raft and the state it drives need each other.
     var raft: RaftNode?
 
@@ -50,6 +51,8 @@ package actor Applier: StateMachine {
     /// Whether name and client URLs of this start are applied.
     var hasPublished = false
     var own = OwnProposals()
+    /// The term that the lessor is the leader's in.
+    var lessorTerm = Term.zero
 
     /// Who this member is.
     public struct Identity: Sendable {
@@ -73,23 +76,28 @@ package actor Applier: StateMachine {
         public var reportedQuota: Int64
         /// A request that is not done by then is given up.
         public var requestTimeoutNanoseconds: UInt64
+        public var leases: LeaseSettings
 
         public init(
             name: String, clientURLs: [String], quotaBytes: Int64?,
-            reportedQuota: Int64, requestTimeoutNanoseconds: UInt64
+            reportedQuota: Int64, requestTimeoutNanoseconds: UInt64,
+            leases: LeaseSettings = LeaseSettings()
         ) {
             self.name = name
             self.clientURLs = clientURLs
             self.quotaBytes = quotaBytes
             self.reportedQuota = reportedQuota
             self.requestTimeoutNanoseconds = requestTimeoutNanoseconds
+            self.leases = leases
         }
     }
 
-    /// - Throws: `MembershipError` or `StoreError` when the stored records are not what they
-    ///   should be.
+    /// - Parameter leasedKeys: the keys that have a lease, as the store's file tells.
+    /// - Throws: `MembershipError`, `WireError` or `StoreError` when the stored records are not
+    ///   what they should be.
     package init(
-        _ identity: Identity, settings: Settings, store: MVCCStore, ids: RequestIDSource,
+        _ identity: Identity, settings: Settings, store: MVCCStore,
+        leasedKeys: [StoreSummary.LeasedKey], ids: RequestIDSource,
         on executor: any ActorExecutor, events: any ApplierEvents,
         counters: ApplierCounters = ApplierCounters(), logger: Logger
     ) throws {
@@ -109,6 +117,8 @@ package actor Applier: StateMachine {
         membership = stored.membership
         alarms = stored.alarms
         storageVersion = stored.storageVersion
+        lessor = Lessor(on: executor, settings: settings.leases, counters: counters.leases)
+        lessor.assumeIsolated { $0.restore(stored.leases, attached: leasedKeys) }
     }
 
     /// Begins to serve; `raft` runs on the same executor.
@@ -126,6 +136,7 @@ package actor Applier: StateMachine {
                 self?.assumeIsolated { $0.committed(event) }
             }
         }
+        lessor.assumeIsolated { $0.start(proposingTo: self) }
         scheduleSweep()
     }
 
@@ -133,6 +144,7 @@ package actor Applier: StateMachine {
     /// then the two hold each other. What was postponed is in the log, for the next start.
     package func detach() {
         raft = nil
+        lessor.assumeIsolated { $0.stop() }
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
@@ -195,6 +207,7 @@ package actor Applier: StateMachine {
             } else {
                 response.clear()
             }
+            promoteLessor(after: entry)
         } catch {
             // Going on would apply later entries to a state that lacks this one.
             events.cannotApply(entry.index, error.description)
@@ -267,6 +280,9 @@ package actor Applier: StateMachine {
         switch operation {
         case .put(let request): return try put(request)
         case .deleteRange(let request): return try deleteRange(request)
+        case .leaseGrant(let request): return try grantLease(request)
+        case .leaseRevoke(let request): return try revokeLease(request)
+        case .leaseCheckpoint(let request): return try checkpointLeases(request)
         case .alarm(let request): return try alarm(request)
         case .clusterMemberAttrSet(let request): return try setAttributes(request)
         case .clusterVersionSet(let request): return try setClusterVersion(request)
@@ -319,6 +335,7 @@ extension Applier: RaftObserver {
         assumeIsolated { applier in
             applier.leader = leader
             applier.term = term
+            applier.demoteLessor()
             applier.publish()
         }
         events.leaderChanged(to: leader, term: term)

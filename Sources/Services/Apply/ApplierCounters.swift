@@ -9,14 +9,16 @@ package struct ApplierCounters: Sendable {
     package let deletes: Counter
     /// Bytes of keys and values put.
     package let putBytes: Gauge
+    package let leases: LeaseCounters
 
     package init(
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
-        putBytes: Gauge = Gauge()
+        putBytes: Gauge = Gauge(), leases: LeaseCounters = LeaseCounters()
     ) {
         self.puts = puts
         self.ranges = ranges
         self.deletes = deletes
         self.putBytes = putBytes
+        self.leases = leases
     }
 }

@@ -26,6 +26,9 @@ public struct StreamingCall: @unchecked Sendable {
     /// What the client sent along.
     public var context: CallContext { CallContext(stream: stream, generation: generation) }
 
+    /// The connection's executor. From any thread.
+    public var executor: any ActorExecutor { stream.completions.executor }
+
     /// Whether the call still goes on.
     public var isOpen: Bool { stream.generation == generation && stream.isOpen }
 

@@ -151,7 +151,8 @@ final class PlayedMember {
                     name: "m0", clientURLs: ["http://c:1"], quotaBytes: settings.quotaBytes,
                     reportedQuota: settings.quotaBytes ?? -1,
                     requestTimeoutNanoseconds: 7_000_000_000),
-                store: store, ids: ids, on: core, events: events, logger: logger)
+                store: store, leasedKeys: summary.leases, ids: ids, on: core, events: events,
+                logger: logger)
             let raft = try RaftNode(
                 id: Self.identity.member, options: settings.options, restoring: restoredState,
                 on: core, store: disk, peers: PlayedSolitude(), machine: applier,
