@@ -41,6 +41,10 @@ struct ConfigurationBuilder {
                     "flag -\(name) is known to etcd but not served by this version of cairn yet")
             }
         }
+        if let gate = gates().firstUnserved {
+            throw .invalid(
+                "feature gate \(gate) is known to etcd but not served by this version of cairn yet")
+        }
     }
 
     // MARK: Parts

@@ -81,7 +81,9 @@ extension Applier {
     /// etcd before 3.6 did not keep them, and members must agree on what is in the store.
     private var keepsCheckpoints: Bool {
         if settings.leases.keepsCheckpoints { return true }
-        let version = membership.clusterVersion?.split(separator: ".").prefix(2).compactMap { Int($0) }
+        let version = membership.clusterVersion?.split(separator: ".").prefix(2).compactMap {
+            Int($0)
+        }
         guard let version, version.count == 2 else { return false }
         return (version[0], version[1]) >= (3, 6)
     }

@@ -18,7 +18,7 @@ package actor Applier: StateMachine {
     let identity: Identity
     let store: MVCCStore
     let settings: Settings
-    let ids: RequestIDSource
+    nonisolated let ids: RequestIDSource
     let logger: Logger
     let events: any ApplierEvents
     let counters: ApplierCounters

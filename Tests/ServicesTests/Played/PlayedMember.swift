@@ -69,6 +69,7 @@ final class PlayedMember {
         var options = RaftNodeOptions()
         var batchBytes = 16 << 20
         var saturationBytes = 64 << 20
+        var leases = LeaseSettings()
     }
 
     /// All that dies with the process.
@@ -85,6 +86,9 @@ final class PlayedMember {
         let services: ClientServices
         var kv: KVService { KVService(gate: gate, reads: reads) }
         var maintenance: MaintenanceService { MaintenanceService(gate: gate, reads: reads) }
+        var leases: LeaseService {
+            LeaseService(gate: gate, reads: reads, ids: applier.ids)
+        }
         var cluster: ClusterService { ClusterService(gate: gate, reads: reads) }
     }
 
@@ -150,7 +154,7 @@ final class PlayedMember {
                 settings: Applier.Settings(
                     name: "m0", clientURLs: ["http://c:1"], quotaBytes: settings.quotaBytes,
                     reportedQuota: settings.quotaBytes ?? -1,
-                    requestTimeoutNanoseconds: 7_000_000_000),
+                    requestTimeoutNanoseconds: 7_000_000_000, leases: settings.leases),
                 store: store, leasedKeys: summary.leases, ids: ids, on: core, events: events,
                 logger: logger)
             let raft = try RaftNode(
