@@ -48,7 +48,8 @@ struct MemberActors: Sendable {
                 maxSegments: configuration.storage.maxWALs, logger: logger))
         services = ClientServices(
             raft: raft, applier: applier, ids: ids,
-            maxRequestBytes: configuration.limits.maxRequestBytes)
+            maxRequestBytes: configuration.limits.maxRequestBytes,
+            maxTxnOperations: configuration.limits.maxTxnOperations)
         applier.assumeIsolated { [raft] in $0.attach(raft) }
     }
 }
@@ -93,7 +94,7 @@ extension ApplierCounters {
     init(_ metrics: ServerMetrics) {
         let store = metrics.store
         self.init(
-            puts: store.puts, ranges: store.ranges, deletes: store.deletes,
+            puts: store.puts, ranges: store.ranges, deletes: store.deletes, txns: store.txns,
             putBytes: store.putBytes, leases: LeaseCounters(metrics.leases))
     }
 }

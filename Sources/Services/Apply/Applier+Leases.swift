@@ -8,9 +8,10 @@ import Storage
 extension Applier {
     // MARK: Keys
 
-    /// Whether a key can be put with `lease`.
-    func hasLease(_ lease: LeaseID) -> Bool {
-        lease == .none || lessor.assumeIsolated { $0.contains(lease) }
+    /// Why no key can be put on `lease`.
+    func leaseRefusal(_ lease: LeaseID) -> Status? {
+        if lease == .none || lessor.assumeIsolated({ $0.contains(lease) }) { return nil }
+        return .leaseNotFound
     }
 
     /// A key was put, and has this lease from now on; `.none` is no lease.
@@ -61,8 +62,7 @@ extension Applier {
             return deleted
         }
         counters.deletes.increment(by: UInt64(deleted))
-        let now = store.assumeIsolated { $0.revision }
-        response.bytes.appendResponseHeader(header(deleted > 0 ? now.next : now))
+        response.bytes.appendResponseHeader(header())
         return .success(())
     }
 
