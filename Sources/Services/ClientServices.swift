@@ -31,9 +31,13 @@ package struct ClientServices: Sendable {
     /// - Parameter instrument: makes the counters of each.
     package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
         var methods = GRPCMethods(instrument: instrument)
-        KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
-            .register(in: &methods)
-        LeaseService(gate: gate, reads: reads, ids: ids).register(in: &methods)
+        let kv = KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
+        let leases = LeaseService(gate: gate, reads: reads, ids: ids)
+        kv.register(in: &methods)
+        leases.register(in: &methods)
+        let services = InnerServices(kv: kv, leases: leases)
+        LockService(services).register(in: &methods)
+        ElectionService(services).register(in: &methods)
         ClusterService(gate: gate, reads: reads).register(in: &methods)
         MaintenanceService(gate: gate, reads: reads).register(in: &methods)
         HealthService(gate: gate).register(in: &methods)

@@ -57,6 +57,7 @@ extension Applier {
                 key: request.key, value: request.value, lease: request.lease, keeping: kept)
         }
         attach(request.key, to: result.lease)
+        if !observers.isEmpty { observers.put(request.key) }
         counters.puts.increment()
         counters.putBytes.add(Int64(request.key.count + request.value.count))
         let header = header(in: place)
@@ -83,7 +84,7 @@ extension Applier {
     /// Deletes keys; answers in `response`.
     func execute(_ request: DeleteRangeRequest, in place: RequestPlace) throws(StoreError) {
         let pairs = deletedPairs
-        let leases = leasesOfDeleted
+        let deletions = followedDeletions
         let deleted = try store.enter(with: (request, pairs)) {
             (store, input) throws(StoreError) in
             let (request, pairs) = input
@@ -91,7 +92,7 @@ extension Applier {
                 KeyBounds(key: request.key, rangeEnd: request.rangeEnd),
                 wantsPairs: request.prevKV
             ) { key, pair in
-                leases?.enter(with: key) { $0.detach($1) }
+                deletions?.enter(with: key) { $0.deleted($1) }
                 if let pair { pairs.bytes.appendDeletedPair(stored: pair) }
             }
         }

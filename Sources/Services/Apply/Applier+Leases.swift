@@ -19,8 +19,15 @@ extension Applier {
         lessor.enter(with: key) { $0.attach($1, to: lease) }
     }
 
-    /// Whom to tell of every key that is deleted; nil when no key has a lease.
-    var leasesOfDeleted: Lessor? { lessor.assumeIsolated { $0.hasKeys } ? lessor : nil }
+    /// Whom to tell of every key that is deleted; nil when nobody wants to know.
+    var followedDeletions: Applier? {
+        observers.isEmpty && !lessor.assumeIsolated({ $0.hasKeys }) ? nil : self
+    }
+
+    func deleted(_ key: UnsafeRawBufferPointer) {
+        lessor.enter(with: key) { $0.detach($1) }
+        if !observers.isEmpty { observers.deleted(key) }
+    }
 
     // MARK: Entries
 
@@ -62,6 +69,9 @@ extension Applier {
             return deleted
         }
         counters.deletes.increment(by: UInt64(deleted))
+        if !observers.isEmpty {
+            for key in keys { key.withUnsafeBytes { observers.deleted($0) } }
+        }
         response.bytes.appendResponseHeader(header())
         return .success(())
     }

@@ -53,6 +53,8 @@ package actor Applier: StateMachine {
     /// Whether name and client URLs of this start are applied.
     var hasPublished = false
     var own = OwnProposals()
+    /// Calls of Lock and Election that wait.
+    var observers = KeyObservers()
     /// The term that the lessor is the leader's in.
     var lessorTerm = Term.zero
 
@@ -147,6 +149,7 @@ package actor Applier: StateMachine {
     package func detach() {
         raft = nil
         lessor.assumeIsolated { $0.stop() }
+        observers = KeyObservers()
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
@@ -210,6 +213,7 @@ package actor Applier: StateMachine {
                 response.clear()
             }
             promoteLessor(after: entry)
+            callObservers()
         } catch {
             // Going on would apply later entries to a state that lacks this one.
             events.cannotApply(entry.index, error.description)

@@ -89,6 +89,9 @@ final class PlayedMember {
         var leases: LeaseService {
             LeaseService(gate: gate, reads: reads, ids: applier.ids)
         }
+        var inner: InnerServices { InnerServices(kv: kv, leases: leases) }
+        var locks: LockService { LockService(inner) }
+        var elections: ElectionService { ElectionService(inner) }
         var cluster: ClusterService { ClusterService(gate: gate, reads: reads) }
     }
 
