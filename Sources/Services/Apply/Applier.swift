@@ -57,6 +57,8 @@ package actor Applier: StateMachine {
     var observers = KeyObservers()
     /// The term that the lessor is the leader's in.
     var lessorTerm = Term.zero
+    /// Of compactions whose callers wait for the space.
+    var heldAnswers: [HeldAnswer] = []
 
     /// Who this member is.
     public struct Identity: Sendable {
@@ -139,6 +141,8 @@ package actor Applier: StateMachine {
             store.observeCommits { [weak self] event in
                 self?.assumeIsolated { $0.committed(event) }
             }
+            store.observeCompactions { [events] in events.storeCompacted($0) }
+            store.resumeCompaction()
         }
         lessor.assumeIsolated { $0.start(proposingTo: self) }
         scheduleSweep()
@@ -153,6 +157,8 @@ package actor Applier: StateMachine {
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
+        for answer in heldAnswers { answer.give(.stopped) }
+        heldAnswers = []
         forwarded = [:]
         deadlines.removeAll()
     }
@@ -251,6 +257,7 @@ package actor Applier: StateMachine {
     }
 
     private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {
+        if waitsForSpace(proposal, result) { return answerOnceCompacted(proposal, result) }
         switch result {
         case .success: response.take { proposal.applied(.success($0)) }
         case .failure(let status):
@@ -294,7 +301,8 @@ package actor Applier: StateMachine {
         case .alarm(let request): return try alarm(request)
         case .clusterMemberAttrSet(let request): return try setAttributes(request)
         case .clusterVersionSet(let request): return try setClusterVersion(request)
-        case .range, .compaction, .downgradeInfoSet:
+        case .compaction(let request): return try compact(request)
+        case .range, .downgradeInfoSet:
             throw ApplyFailure("an entry asks for \(operation), which is not served yet")
         }
     }
