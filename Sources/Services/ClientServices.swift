@@ -9,6 +9,7 @@ package struct ClientServices: Sendable {
     private let gate: ProposalGate
     private let reads: ReadGate
     private let applier: Applier
+    private let watches: WatchHub
 
     /// - Parameter maxRequestBytes: the largest proposal.
     package init(
@@ -18,6 +19,7 @@ package struct ClientServices: Sendable {
             raft: raft, applier: applier, ids: ids, maxRequestBytes: maxRequestBytes)
         reads = ReadGate(raft: raft, applier: applier)
         self.applier = applier
+        watches = applier.watches
     }
 
     /// The table of methods for the servers of all threads.
@@ -25,6 +27,7 @@ package struct ClientServices: Sendable {
     package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
         var methods = GRPCMethods(instrument: instrument)
         KVService(gate: gate, reads: reads).register(in: &methods)
+        WatchService(hub: watches, arenas: gate.arenas).register(in: &methods)
         ClusterService(gate: gate, reads: reads).register(in: &methods)
         MaintenanceService(gate: gate, reads: reads).register(in: &methods)
         HealthService(gate: gate).register(in: &methods)

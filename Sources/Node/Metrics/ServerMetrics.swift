@@ -11,6 +11,7 @@ public struct ServerMetrics: Sendable {
     public let store: StoreMetrics
     public let server: RequestMetrics
     public let health: HealthMetrics
+    public let watch: WatchMetrics
 
     public init(registry: MetricsRegistry = MetricsRegistry()) {
         self.registry = registry
@@ -19,6 +20,7 @@ public struct ServerMetrics: Sendable {
         store = StoreMetrics(registry)
         server = RequestMetrics(registry)
         health = HealthMetrics(registry)
+        watch = WatchMetrics(registry)
         registry.gauge(
             "etcd_server_version", "Which version is running. 1 for the version of the label.",
             ("server_version", ProductVersion.etcd)

@@ -39,7 +39,11 @@ package actor Applier: StateMachine {
     let response = ResponseBuffer()
     /// Stand behind their number in an answer, but are seen before it is known.
     let deletedPairs = ResponseBuffer()
-    var term = Term.zero
+    var term = Term.zero {
+        didSet { watches.assumeIsolated { [term] in $0.termChanged(to: term) } }
+    }
+    /// Told the term that its answers carry.
+    let watches: WatchHub
     /// Who has a say, and since which entry.
     var confState = (state: ConfState(), since: LogIndex.zero)
     var leader = MemberID.none {
@@ -89,13 +93,14 @@ package actor Applier: StateMachine {
     /// - Throws: `MembershipError` or `StoreError` when the stored records are not what they
     ///   should be.
     package init(
-        _ identity: Identity, settings: Settings, store: MVCCStore, ids: RequestIDSource,
-        on executor: any ActorExecutor, events: any ApplierEvents,
+        _ identity: Identity, settings: Settings, store: MVCCStore, watches: WatchHub,
+        ids: RequestIDSource, on executor: any ActorExecutor, events: any ApplierEvents,
         counters: ApplierCounters = ApplierCounters(), logger: Logger
     ) throws {
         self.identity = identity
         self.settings = settings
         self.store = store
+        self.watches = watches
         self.ids = ids
         self.executor = executor
         unownedExecutor = executor.asUnownedSerialExecutor()

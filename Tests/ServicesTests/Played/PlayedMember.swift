@@ -69,6 +69,7 @@ final class PlayedMember {
         var options = RaftNodeOptions()
         var batchBytes = 16 << 20
         var saturationBytes = 64 << 20
+        var watch = WatchSettings()
     }
 
     /// All that dies with the process.
@@ -145,13 +146,17 @@ final class PlayedMember {
         let (settings, disk) = (settings, disk)
         let restoredState = state
         return try core.turn {
+            let watches = WatchHub(
+                Self.identity, store: store, settings: settings.watch, on: core,
+                random: SeededRandom(seed: 1))
             let applier = try Applier(
                 Self.identity,
                 settings: Applier.Settings(
                     name: "m0", clientURLs: ["http://c:1"], quotaBytes: settings.quotaBytes,
                     reportedQuota: settings.quotaBytes ?? -1,
                     requestTimeoutNanoseconds: 7_000_000_000),
-                store: store, ids: ids, on: core, events: events, logger: logger)
+                store: store, watches: watches, ids: ids, on: core, events: events,
+                logger: logger)
             let raft = try RaftNode(
                 id: Self.identity.member, options: settings.options, restoring: restoredState,
                 on: core, store: disk, peers: PlayedSolitude(), machine: applier,
