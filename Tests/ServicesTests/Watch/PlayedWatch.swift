@@ -56,11 +56,11 @@ final class PlayedWatchStream {
         self.client = client
         self.world = world
         stream = WatchStream(client)
-        world.onHub { [stream] in $0.open(stream) }
+        world.onHub(stream) { $0.open($1) }
     }
 
     func send(_ request: [UInt8]) {
-        world.onHub { [stream] hub in
+        world.onHub(stream) { hub, stream in
             let arena = Arena()
             let operation = try? WatchRequest.decode(request, in: arena).operation
             switch operation {
@@ -75,7 +75,7 @@ final class PlayedWatchStream {
     /// Takes responses that wait, and lets the hub know of the room.
     func take(_ limit: Int = .max) throws -> [WatchAnswer] {
         let taken = try client.take(limit)
-        if client.isWritable { world.onHub { [stream] in $0.resume(stream) } }
+        if client.isWritable { world.onHub(stream) { $0.resume($1) } }
         return taken
     }
 
@@ -86,7 +86,7 @@ final class PlayedWatchStream {
         return all
     }
 
-    func leave() { world.onHub { [stream] in $0.close(stream) } }
+    func leave() { world.onHub(stream) { $0.close($1) } }
 }
 
 /// Unchecked: confined to the test's thread.
@@ -119,8 +119,8 @@ final class PlayedWatch: @unchecked Sendable {
     }
 
     /// In a turn of its own.
-    func onHub(_ body: @escaping (isolated WatchHub) -> Void) {
-        core.turn { hub.enter(with: body) { hub, body in body(hub) } }
+    func onHub(_ stream: WatchStream, _ body: @Sendable (isolated WatchHub, WatchStream) -> Void) {
+        core.turn { hub.enter(with: stream, body) }
     }
 
     func stream(room: Int = .max) -> PlayedWatchStream {

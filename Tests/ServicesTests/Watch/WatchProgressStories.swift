@@ -41,7 +41,7 @@ struct WatchProgressStories {
         stream.send(WatchCommand.create("a"))
         _ = try stream.read()
         // In one turn: the request comes before the events were handed out.
-        world.onHub { [stream = stream.stream] hub in
+        world.onHub(stream.stream) { hub, stream in
             world.applyWithinTurn([.put("a", "1")])
             hub.requestProgress(of: stream)
             world.applyWithinTurn([.put("a", "2")])
@@ -55,7 +55,7 @@ struct WatchProgressStories {
         let stream = world.stream(room: 1)
         stream.send(WatchCommand.create("a"))
         _ = try stream.read()
-        world.onHub { [stream = stream.stream] hub in
+        world.onHub(stream.stream) { hub, stream in
             for value in 1...3 { world.applyWithinTurn([.put("a", "\(value)")]) }
             hub.requestProgress(of: stream)
         }

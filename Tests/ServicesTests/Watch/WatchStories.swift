@@ -272,7 +272,7 @@ struct WatchStories {
         let world = try PlayedWatch()
         let stream = world.stream()
         stream.send(WatchCommand.create("a"))
-        world.onHub { $0.stop() }
+        world.onHub(stream.stream) { hub, _ in hub.stop() }
         #expect(stream.client.status == .watchCanceled)
         world.put("a", "1")
         #expect(stream.client.waiting.count == 1)
