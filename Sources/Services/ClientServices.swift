@@ -11,6 +11,7 @@ package struct ClientServices: Sendable {
     private let applier: Applier
     private let ids: RequestIDSource
     private let maxTxnOperations: Int
+    private let watches: WatchHub
 
     /// - Parameters:
     ///   - maxRequestBytes: the largest proposal.
@@ -25,6 +26,7 @@ package struct ClientServices: Sendable {
         self.applier = applier
         self.ids = ids
         self.maxTxnOperations = maxTxnOperations
+        watches = applier.watches
     }
 
     /// The table of methods for the servers of all threads.
@@ -38,6 +40,7 @@ package struct ClientServices: Sendable {
         let services = InnerServices(kv: kv, leases: leases)
         LockService(services).register(in: &methods)
         ElectionService(services).register(in: &methods)
+        WatchService(hub: watches, arenas: gate.arenas).register(in: &methods)
         ClusterService(gate: gate, reads: reads).register(in: &methods)
         MaintenanceService(gate: gate, reads: reads).register(in: &methods)
         HealthService(gate: gate).register(in: &methods)

@@ -12,6 +12,7 @@ struct MemberActors: Sendable {
     let store: MVCCStore
     let log: WriteAheadLog
     let applier: Applier
+    let watches: WatchHub
     let raft: RaftNode
     let services: ClientServices
     let events: MemberEvents
@@ -29,8 +30,11 @@ struct MemberActors: Sendable {
             member: identity.member,
             startMilliseconds: SystemClock().nanosecondsSinceEpoch / 1_000_000)
         events = MemberEvents(identity, metrics: metrics, logger: logger)
+        watches = WatchHub(
+            identity, store: store, settings: WatchSettings(configuration), on: executor,
+            random: SystemRandom(), counters: WatchCounters(metrics.watch))
         applier = try Applier(
-            identity, settings: Applier.Settings(configuration), store: store,
+            identity, settings: Applier.Settings(configuration), store: store, watches: watches,
             leasedKeys: recovered.summary.leases, ids: ids, on: executor, events: events,
             counters: ApplierCounters(metrics), logger: logger)
         raft = try RaftNode(
@@ -87,6 +91,23 @@ extension RaftNodeOptions {
         raft.preVote = configuration.raft.preVote
         raft.retainedEntries = Int(clamping: configuration.raft.snapshotCatchUpEntries)
         tickNanoseconds = configuration.raft.heartbeatNanoseconds
+    }
+}
+
+extension WatchSettings {
+    init(_ configuration: Configuration) {
+        self.init()
+        progressNanoseconds = configuration.watch.progressNanoseconds
+        fragmentBytes = configuration.limits.maxReceiveBytes
+    }
+}
+
+extension WatchCounters {
+    init(_ metrics: WatchMetrics) {
+        self.init(
+            streams: metrics.streams, watchers: metrics.watchers,
+            slowWatchers: metrics.slowWatchers, events: metrics.events,
+            pendingEvents: metrics.pendingEvents)
     }
 }
 

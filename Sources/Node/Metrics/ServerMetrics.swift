@@ -12,6 +12,7 @@ public struct ServerMetrics: Sendable {
     public let leases: LeaseMetrics
     public let server: RequestMetrics
     public let health: HealthMetrics
+    public let watch: WatchMetrics
 
     public init(registry: MetricsRegistry = MetricsRegistry()) {
         self.registry = registry
@@ -21,6 +22,7 @@ public struct ServerMetrics: Sendable {
         leases = LeaseMetrics(registry)
         server = RequestMetrics(registry)
         health = HealthMetrics(registry)
+        watch = WatchMetrics(registry)
         registry.gauge(
             "etcd_server_version", "Which version is running. 1 for the version of the label.",
             ("server_version", ProductVersion.etcd)

@@ -42,7 +42,11 @@ package actor Applier: StateMachine {
     let deletedPairs = ResponseBuffer()
     /// Of the transaction under way.
     var txnPlan = TxnPlan()
-    var term = Term.zero
+    var term = Term.zero {
+        didSet { watches.assumeIsolated { [term] in $0.termChanged(to: term) } }
+    }
+    /// Told the term that its answers carry.
+    let watches: WatchHub
     /// Who has a say, and since which entry.
     var confState = (state: ConfState(), since: LogIndex.zero)
     var leader = MemberID.none {
@@ -102,7 +106,7 @@ package actor Applier: StateMachine {
     /// - Throws: `MembershipError`, `WireError` or `StoreError` when the stored records are not
     ///   what they should be.
     package init(
-        _ identity: Identity, settings: Settings, store: MVCCStore,
+        _ identity: Identity, settings: Settings, store: MVCCStore, watches: WatchHub,
         leasedKeys: [StoreSummary.LeasedKey], ids: RequestIDSource,
         on executor: any ActorExecutor, events: any ApplierEvents,
         counters: ApplierCounters = ApplierCounters(), logger: Logger
@@ -110,6 +114,7 @@ package actor Applier: StateMachine {
         self.identity = identity
         self.settings = settings
         self.store = store
+        self.watches = watches
         self.ids = ids
         self.executor = executor
         unownedExecutor = executor.asUnownedSerialExecutor()

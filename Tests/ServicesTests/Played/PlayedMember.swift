@@ -76,6 +76,7 @@ final class PlayedMember {
         var batchBytes = 16 << 20
         var saturationBytes = 64 << 20
         var leases = LeaseSettings()
+        var watch = WatchSettings()
     }
 
     /// All that dies with the process.
@@ -158,13 +159,17 @@ final class PlayedMember {
         let (settings, disk) = (settings, disk)
         let restoredState = state
         return try core.turn {
+            let watches = WatchHub(
+                Self.identity, store: store, settings: settings.watch, on: core,
+                random: SeededRandom(seed: 1))
             let applier = try Applier(
                 Self.identity,
                 settings: Applier.Settings(
                     name: "m0", clientURLs: ["http://c:1"], quotaBytes: settings.quotaBytes,
                     reportedQuota: settings.quotaBytes ?? -1,
                     requestTimeoutNanoseconds: 7_000_000_000, leases: settings.leases),
-                store: store, leasedKeys: summary.leases, ids: ids, on: core, events: events,
+                store: store, watches: watches, leasedKeys: summary.leases, ids: ids, on: core,
+                events: events,
                 logger: logger)
             let raft = try RaftNode(
                 id: Self.identity.member, options: settings.options, restoring: restoredState,
