@@ -83,6 +83,7 @@ let package = Package(
             [
                 "API", "Transport", "Storage", "Consensus", "COpenSSL",
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         library(

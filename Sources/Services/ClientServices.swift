@@ -9,7 +9,9 @@ package struct ClientServices: Sendable {
     fileprivate let gate: ProposalGate
     fileprivate let reads: ReadGate
     private let applier: Applier
+    private let ids: RequestIDSource
     private let maxTxnOperations: Int
+    private let watches: WatchHub
 
     /// - Parameters:
     ///   - maxRequestBytes: the largest proposal.
@@ -22,15 +24,23 @@ package struct ClientServices: Sendable {
             raft: raft, applier: applier, ids: ids, maxRequestBytes: maxRequestBytes)
         reads = ReadGate(raft: raft, applier: applier)
         self.applier = applier
+        self.ids = ids
         self.maxTxnOperations = maxTxnOperations
+        watches = applier.watches
     }
 
     /// The table of methods for the servers of all threads.
     /// - Parameter instrument: makes the counters of each.
     package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
         var methods = GRPCMethods(instrument: instrument)
-        KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
-            .register(in: &methods)
+        let kv = KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
+        let leases = LeaseService(gate: gate, reads: reads, ids: ids)
+        kv.register(in: &methods)
+        leases.register(in: &methods)
+        let services = InnerServices(kv: kv, leases: leases)
+        LockService(services).register(in: &methods)
+        ElectionService(services).register(in: &methods)
+        WatchService(hub: watches, arenas: gate.arenas).register(in: &methods)
         ClusterService(gate: gate, reads: reads).register(in: &methods)
         MaintenanceService(gate: gate, reads: reads).register(in: &methods)
         HealthService(gate: gate).register(in: &methods)

@@ -151,8 +151,13 @@ struct ConfigurationTests {
         #expect(outcome("-feature-gates=LeaseCheckpoint=7").contains("invalid value of"))
         let it = try FeatureGates(parsing: "AllAlpha=true,PriorityRequest=false")
         #expect(it["LeaseCheckpoint"] && !it["PriorityRequest"] && it["FastLeaseKeepAlive"])
-        // None of them switches anything yet.
-        #expect(outcome("-feature-gates=LeaseCheckpoint=true").contains("not served"))
+        #expect(
+            try configuration("-feature-gates=LeaseCheckpoint=true").featureGates[
+                "LeaseCheckpoint"])
+        #expect(
+            outcome("-feature-gates=CompactHashCheck=true").contains(
+                "gate CompactHashCheck is known to etcd but not served"))
+        #expect(outcome("-feature-gates=AllAlpha=true").contains("not served"))
     }
 }
 

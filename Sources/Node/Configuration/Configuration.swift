@@ -16,6 +16,7 @@ public struct Configuration: Sendable {
     public let storage: Storage
     public let limits: Limits
     public let keepalive: Keepalive
+    public let watch: Watch
     public let httpAccess: HTTPAccess
     public let logging: Logging
     /// -feature-gates
@@ -104,6 +105,11 @@ public struct Configuration: Sendable {
 
         /// The largest gRPC message taken from a client: room for what surrounds the request.
         public var maxReceiveBytes: Int { maxRequestBytes + 524_288 }
+    }
+
+    public struct Watch: Sendable {
+        /// Between progress notifications.
+        public let progressNanoseconds: UInt64
     }
 
     /// gRPC keepalive; times in nanoseconds.

@@ -93,7 +93,7 @@ extension FlagTable {
             "raft-write-timeout", .duration, default: "5s", .noEffect("no peers"),
             "write timeout of peer connections; raised to 5s if lower"),
         FlagDefinition(
-            "feature-gates", .featureGates, default: "", .notServedYet,
+            "feature-gates", .featureGates, default: "", .served,
             "comma list Gate=true|false; see FEATURE GATES rows; AllAlpha/AllBeta also accepted"),
     ]
 

@@ -170,7 +170,7 @@ extension FlagTable {
             .noEffect("compactions give way to other requests by themselves"),
             "pause between compaction batches"),
         FlagDefinition(
-            "watch-progress-notify-interval", .duration, default: "0", .notServedYet,
+            "watch-progress-notify-interval", .duration, default: "0", .served,
             "periodic watch progress; at least 100ms, plus up to 10% jitter"),
         FlagDefinition(
             "downgrade-check-time", .duration, default: "5s", .notServedYet,

@@ -77,7 +77,8 @@ public final class MemberServer: Sendable {
     public func stop() {
         logger.info("closing etcd server", metadata: .fields(["name": .string(configuration.name)]))
         attempt("close client connections") { done in
-            executors.main.post { [port] in
+            executors.main.post { [port, actors] in
+                actors.watches.assumeIsolated { $0.stop() }
                 port.value.drain(grace: Self.drainNanoseconds) { done(.success(())) }
             }
         }

@@ -9,16 +9,20 @@ public struct ServerMetrics: Sendable {
     public let raft: RaftMetrics
     public let disk: DiskMetrics
     public let store: StoreMetrics
+    public let leases: LeaseMetrics
     public let server: RequestMetrics
     public let health: HealthMetrics
+    public let watch: WatchMetrics
 
     public init(registry: MetricsRegistry = MetricsRegistry()) {
         self.registry = registry
         raft = RaftMetrics(registry)
         disk = DiskMetrics(registry)
         store = StoreMetrics(registry)
+        leases = LeaseMetrics(registry)
         server = RequestMetrics(registry)
         health = HealthMetrics(registry)
+        watch = WatchMetrics(registry)
         registry.gauge(
             "etcd_server_version", "Which version is running. 1 for the version of the label.",
             ("server_version", ProductVersion.etcd)
@@ -151,6 +155,30 @@ public struct StoreMetrics: Sendable {
             "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds",
             "How long a compaction took.",
             bounds: Histogram.exponential(start: 100, count: 14), scale: 1e6)
+    }
+}
+
+public struct LeaseMetrics: Sendable {
+    public let granted: Counter
+    public let revoked: Counter
+    public let renewed: Counter
+    public let expired: Counter
+    /// Seconds.
+    public let ttls: Histogram
+
+    init(_ registry: MetricsRegistry) {
+        granted = registry.counter(
+            "etcd_debugging_lease_granted_total", "The total number of granted leases.")
+        revoked = registry.counter(
+            "etcd_debugging_lease_revoked_total", "The total number of revoked leases.")
+        renewed = registry.counter(
+            "etcd_debugging_lease_renewed_total",
+            "The number of renewed leases seen by the leader.")
+        expired = registry.counter(
+            "etcd_debugging_server_lease_expired_total", "The total number of expired leases.")
+        ttls = registry.histogram(
+            "etcd_debugging_lease_ttl_total", "Bucketed histogram of lease TTLs.",
+            bounds: Histogram.exponential(start: 1, count: 24), scale: 1)
     }
 }
 

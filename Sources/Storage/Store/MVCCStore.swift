@@ -42,6 +42,8 @@ package actor MVCCStore {
     package private(set) var appliedIndex: LogIndex
     package private(set) var appliedTerm: Term
 
+    /// Told of the changes of each apply; nil as long as nobody cares.
+    weak var changeObserver: (any ChangeObserver)?
     /// The apply in progress.
     var applying: ApplyScope?
     var commits: CommitState
@@ -139,9 +141,12 @@ extension MVCCStore {
     package func endApply() -> Revision {
         guard let scope = applying else { preconditionFailure("no apply to end") }
         applying = nil
-        if scope.changes > 0 { revision = revision.next }
         appliedIndex = scope.index
         appliedTerm = scope.term
+        if scope.changes > 0 {
+            revision = revision.next
+            changeObserver?.changed(revision, count: Int(scope.changes))
+        }
         commits.pendingWrites += max(1, scope.writes)
         paceCommits()
         return revision
