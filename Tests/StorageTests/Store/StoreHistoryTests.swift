@@ -124,7 +124,8 @@ struct StoreHistoryTests {
     func compacted() throws {
         let harness = try StoreHarness()
         for _ in 0..<4 { _ = try harness.apply { try $0.put("a", "v") } }
-        harness.read { $0.compacted = Revision(3) }
+        try harness.apply { try $0.compact(to: Revision(3)) }
+        harness.commit()
         #expect(throws: StoreError.compacted(oldest: Revision(3))) {
             _ = try Self.read(harness, KeyRange("a"), from: 2, budget: 10)
         }
