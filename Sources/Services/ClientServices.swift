@@ -6,8 +6,8 @@ import Transport
 
 /// The gRPC services of a member. Everything it does not register is answered UNIMPLEMENTED.
 package struct ClientServices: Sendable {
-    fileprivate let gate: ProposalGate
-    fileprivate let reads: ReadGate
+    private let gate: ProposalGate
+    private let reads: ReadGate
     private let applier: Applier
     private let ids: RequestIDSource
     private let maxTxnOperations: Int
@@ -29,11 +29,15 @@ package struct ClientServices: Sendable {
         watches = applier.watches
     }
 
+    private var kv: KVService {
+        KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
+    }
+
     /// The table of methods for the servers of all threads.
     /// - Parameter instrument: makes the counters of each.
     package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
         var methods = GRPCMethods(instrument: instrument)
-        let kv = KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
+        let kv = kv
         let leases = LeaseService(gate: gate, reads: reads, ids: ids)
         kv.register(in: &methods)
         leases.register(in: &methods)
@@ -71,7 +75,7 @@ extension ClientServices {
         var request = ByteBuffer()
         request.appendField(1, int64: revision.rawValue)
         request.withUnsafeBytes {
-            KVService(gate: gate, reads: reads).compact($0, OutcomeReply(answer))
+            kv.compact($0, OutcomeReply(answer))
         }
     }
 }
