@@ -16,7 +16,8 @@ final class ClientLoop: @unchecked Sendable {
     private var connections: [GRPCClientConnection] = []
     private var lanes: [Lane] = []
 
-    private let put: RequestTemplate
+    /// Of several sizes.
+    private let puts: [RequestTemplate]
     private let range: RequestTemplate
     private let serializableRange: RequestTemplate
     private let valueSize: Int
@@ -44,7 +45,7 @@ final class ClientLoop: @unchecked Sendable {
     /// - Parameter name: of the thread; the system keeps 15 bytes.
     init(_ workload: Workload, authority: String, name: String) throws(TransportError) {
         loop = try EventLoop(name: name)
-        put = .put(keySize: workload.keySize, valueSize: workload.valueSize)
+        puts = workload.valueSizes.map { .put(keySize: workload.keySize, valueSize: $0) }
         range = .range(keySize: workload.keySize, isSerializable: false)
         serializableRange = .range(keySize: workload.keySize, isSerializable: true)
         valueSize = workload.valueSize
@@ -112,7 +113,8 @@ final class ClientLoop: @unchecked Sendable {
         inFlight += 1
         lane.dueAt = time
         lane.isPut = isPut
-        let template = isPut ? put : isSerializable ? serializableRange : range
+        let read = isSerializable ? serializableRange : range
+        let template = isPut ? puts[issued % puts.count] : read
         lane.connection.unary(
             isPut ? putMethod : rangeMethod, capacity: template.size,
             { template.write(key: key, to: $0) }, completion: lane.completion)
