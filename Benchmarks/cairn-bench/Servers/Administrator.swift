@@ -12,18 +12,19 @@ final class Administrator: Sendable {
     init(port: UInt16) throws {
         let loop = try EventLoop(name: "bench-admin")
         self.loop = loop
-        let stream: Result<any ByteStream, TransportError> = waitFor { done in
+        let opened: Result<GRPCClientConnection?, TransportError> = waitFor { done in
             loop.post {
                 Connector.connect(
                     to: .tcp(host: "127.0.0.1", port: port), on: loop,
-                    timeoutNanoseconds: 10_000_000_000, completion: done)
+                    timeoutNanoseconds: 10_000_000_000
+                ) { stream in
+                    done(stream.map { GRPCClientConnection($0) })
+                }
             }
         }
-        let opened = try stream.get()
-        let connection: GRPCClientConnection? = waitFor { done in
-            loop.post { done(GRPCClientConnection(opened)) }
+        guard let connection = try opened.get() else {
+            throw ServerFailure(description: "out of memory")
         }
-        guard let connection else { throw ServerFailure(description: "out of memory") }
         self.connection = connection
     }
 
@@ -59,10 +60,8 @@ final class Administrator: Sendable {
     }
 
     func revision() throws -> Revision {
-        let bytes = try call("/etcdserverpb.KV/Range") {
-            Array("0".utf8).withUnsafeBytes { key in
-                $0.appendRangeRequest(key: key, countOnly: true)
-            }
+        let bytes = try call("/etcdserverpb.KV/Range") { request in
+            Array("0".utf8).withUnsafeBytes { request.appendRangeRequest(key: $0, countOnly: true) }
         }
         let arena = Arena()
         return try withExtendedLifetime(arena) {
