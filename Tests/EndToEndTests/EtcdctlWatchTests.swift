@@ -6,7 +6,9 @@ extension EndToEnd {
     @Suite("etcdctl watch against a member")
     struct EtcdctlWatchTests {
         /// A program that is read while it runs, and killed with the value.
-        private final class Watching {
+        ///
+        /// `@unchecked Sendable`: nothing changes after `init`, and what was printed has its lock.
+        private final class Watching: @unchecked Sendable {
             private let process = Process()
             private let input = Pipe()
             private let printed: LogCollector
