@@ -4,11 +4,21 @@ import TestSupport
 import Testing
 
 /// The etcd that Scripts/fetch-rivals.sh fetches.
-private enum Rival {
+enum Rival {
     static let etcd = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent(".build-rivals/etcd-3.5")
     static let exists = FileManager.default.isExecutableFile(atPath: etcd.path)
+
+    static func start() throws -> MemberProcess {
+        let peer = "http://127.0.0.1:\(try MemberProcess.freePort())"
+        return try MemberProcess(
+            binary: etcd,
+            arguments: [
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                "--initial-cluster", "default=\(peer)",
+            ])
+    }
 }
 
 extension EndToEnd {
@@ -24,13 +34,7 @@ extension EndToEnd {
 
         init() throws {
             member = try MemberProcess()
-            let peer = "http://127.0.0.1:\(try MemberProcess.freePort())"
-            rival = try MemberProcess(
-                binary: Rival.etcd,
-                arguments: [
-                    "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                    "--initial-cluster", "default=\(peer)",
-                ])
+            rival = try Rival.start()
         }
 
         @Test(

@@ -11,9 +11,9 @@ extension EndToEnd {
         private static let exists = FileManager.default.isExecutableFile(atPath: python)
 
         @Test(
-            "put, read, list and delete",
+            "put, read, list and delete; watch",
             .enabled(if: exists, "Scripts/python-clients.sh makes the environment they need"),
-            arguments: ["etcd3_tour.py", "aetcd_tour.py"])
+            arguments: ["etcd3_tour.py", "aetcd_tour.py", "etcd3_watch.py", "aetcd_watch.py"])
         func tour(_ script: String) throws {
             let member = try MemberProcess()
             let file = Self.repository

@@ -32,15 +32,20 @@ extension WatchHub {
     /// Watchers of a range, and of a stream, before others have their turn.
     private static let turnWatchers = 256
 
-    /// Sees to it that what is due is done: after this turn's applies, before its writes.
-    func schedulePump() {
+    /// Sees to it that what is due is done.
+    /// - Parameter inThisTurn: after its applies and before its writes.
+    func schedulePump(inThisTurn: Bool = true) {
         guard !isPumping else { return }
         isPumping = true
-        if executor.isCurrent {
+        if inThisTurn {
             executor.atTurnEnd(.gather) { [weak self] in self?.assumeIsolated { $0.pump() } }
         } else {
-            executor.post { [weak self] in self?.assumeIsolated { $0.pump() } }
+            postPump()
         }
+    }
+
+    private func postPump() {
+        executor.post { [weak self] in self?.assumeIsolated { $0.pump() } }
     }
 
     private func pump() {
@@ -49,9 +54,7 @@ extension WatchHub {
             if let group = due.popFirst() { tell(group, &work) }
             if let stream = ready.popFirst() { serve(stream, &work) }
         }
-        guard due.isEmpty, ready.isEmpty else {
-            return executor.post { [weak self] in self?.assumeIsolated { $0.pump() } }
-        }
+        guard due.isEmpty, ready.isEmpty else { return postPump() }
         isPumping = false
         slices.removeAll()
         if pendingEvents == 0 { log.removeAll() }

@@ -20,7 +20,9 @@ extension WatchHub {
         guard !stream.watchers.isEmpty, stream.ended == 0, stream.readingHistory == 0 else {
             return false
         }
-        stream.future.removeAll { $0.state.contains(.gone) || $0.start <= newest }
+        if !stream.future.isEmpty {
+            stream.future = stream.future.filter { $0.value.start > newest }
+        }
         return stream.future.isEmpty
     }
 

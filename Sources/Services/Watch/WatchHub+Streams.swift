@@ -56,9 +56,13 @@ extension WatchHub {
     }
 
     /// A stream that was full takes responses again.
+    ///
+    /// In the next turn: a client that reads as fast as it is told must not keep this one going.
     func resume(_ stream: WatchStream) {
-        guard stream.isOpen else { return }
-        markReady(stream)
+        guard stream.isOpen, stream.isAnyToTell, !stream.isReady else { return }
+        stream.isReady = true
+        ready.append(stream)
+        schedulePump(inThisTurn: false)
     }
 
     // MARK: Create
@@ -102,7 +106,7 @@ extension WatchHub {
             next: order.start == Revision(0) ? now.next : order.start)
         group.add(watcher)
         stream.watchers[id] = watcher
-        if order.start > now { stream.future.append(watcher) }
+        if order.start > now { stream.future[id] = watcher }
         if order.options.contains(.progress) { startProgress(of: stream) }
         watcherCount += 1
         counters.watchers.add(1)
@@ -135,13 +139,14 @@ extension WatchHub {
     private func forget(_ watcher: Watcher) {
         let (group, stream) = (watcher.group, watcher.stream)
         clearReadsHistory(watcher)
+        if !stream.future.isEmpty { stream.future[watcher.id] = nil }
         if watcher.state.contains(.ended) { stream.ended -= 1 }
         if watcher.state.contains(.waiting) {
             group.waiting -= 1
             stream.noteGone()
         }
         watcher.state.insert(.gone)
-        if let missed = group.remove(watcher), !missed.state.contains(.waiting) { wait(missed) }
+        if let missed = group.remove(watcher), !missed.state.contains(.ended) { wait(missed) }
         if group.watchers.isEmpty {
             settle(group)
             index.remove(group.range)

@@ -36,8 +36,9 @@ final class WatchStream {
     /// request is not answered.
     var readingHistory = 0
     var ended = 0
-    /// Watchers that began at a revision that was still to come.
-    var future: [Watcher] = []
+    /// Watchers that began at a revision that was still to come; those it has reached are taken out
+    /// when somebody asks.
+    var future: [WatchID: Watcher] = [:]
     /// A progress request waits until the watchers that wait have been told.
     var owesProgress = false
     /// Watchers to be told how far they are, for the interval has passed.
@@ -61,6 +62,9 @@ final class WatchStream {
     // MARK: Waiting
 
     var isAnyWaiting: Bool { waiting.count > goneWaiting }
+
+    /// Whether there is a reason to come back once there is room.
+    var isAnyToTell: Bool { isAnyWaiting || owesProgress || !progressDue.isEmpty }
 
     func enqueue(_ watcher: Watcher) { waiting.append(watcher) }
 

@@ -171,9 +171,18 @@ final class PlayedWatch: @unchecked Sendable {
         }
     }
 
-    /// As a compaction does first: older revisions cannot be read any more.
+    /// Forgets what was before `revision`.
     func compact(_ revision: Int64) {
-        core.turn { store.assumeIsolated { $0.compacted = Revision(revision) } }
+        core.turn {
+            index = index.next
+            store.enter(with: index) { store, index in
+                do {
+                    #expect(try store.beginApply(at: index, term: Term(1)))
+                    try store.compact(to: Revision(revision))
+                    store.endApply()
+                } catch { Issue.record(error) }
+            }
+        }
     }
 }
 
