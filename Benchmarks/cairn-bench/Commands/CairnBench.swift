@@ -8,6 +8,6 @@ struct CairnBench: ParsableCommand {
         commandName: "cairn-bench", abstract: "Loads a server of etcd's API and measures it.",
         subcommands: [
             LoadCommand.self, CompareCommand.self, InProcessCommand.self, KeysCommand.self,
-            IndexCommand.self, WatchCommand.self,
+            IndexCommand.self, WatchCommand.self, LeaseCommand.self,
         ])
 }
