@@ -75,7 +75,7 @@ let package = Package(
         library(
             "Consensus", path: "Sources/Consensus",
             [
-                "API", .product(name: "Logging", package: "swift-log"),
+                "API", "CSupport", .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
         library(
