@@ -6,5 +6,8 @@ import ArgumentParser
 struct CairnBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cairn-bench", abstract: "Loads a server of etcd's API and measures it.",
-        subcommands: [LoadCommand.self, CompareCommand.self, InProcessCommand.self])
+        subcommands: [
+            LoadCommand.self, CompareCommand.self, InProcessCommand.self, KeysCommand.self,
+            IndexCommand.self,
+        ])
 }

@@ -37,7 +37,8 @@ struct ServerFailure: Error, CustomStringConvertible {
 final class RunningServer {
     let kind: ServerKind
     let clientPort: UInt16
-    private let process = Process()
+    private var process = Process()
+    private let arguments: [String]
     private let folder: URL
 
     var processID: Int32 { process.processIdentifier }
@@ -52,32 +53,38 @@ final class RunningServer {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let client = "http://127.0.0.1:\(ports[0])"
         let peer = "http://127.0.0.1:\(ports[1])"
-        process.executableURL = kind.binary
-        process.arguments = [
+        arguments = [
             "--data-dir", folder.appendingPathComponent("data").path,
             "--listen-client-urls", client, "--advertise-client-urls", client,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-            "--initial-cluster", "default=\(peer)",
+            "--initial-cluster", "default=\(peer)", "--quota-backend-bytes", "8589934592",
         ]
+        do { try launch() } catch {
+            stop()
+            throw error
+        }
+    }
+
+    /// Starts the process and returns once it serves.
+    private func launch() throws {
+        process = Process()
+        process.executableURL = kind.binary
+        process.arguments = arguments
         // etcd 3.4 logs in another format unless told.
         process.environment = ["ETCD_LOGGER": "zap", "PATH": "/usr/bin:/bin"]
         let log = Pipe()
         process.standardError = log
         process.standardOutput = FileHandle.nullDevice
         do { try process.run() } catch {
-            try? FileManager.default.removeItem(at: folder)
             throw ServerFailure(description: "\(kind.name) cannot be started: \(error)")
         }
         StartedProcesses.shared.add(processID)
-        do { try waitUntilReady(log.fileHandleForReading) } catch {
-            stop()
-            throw error
-        }
+        try waitUntilReady(log.fileHandleForReading)
     }
 
     /// What all of them log once they accept clients.
     private static let readyText = "serving client traffic"
-    private static let startSeconds = 30.0
+    private static let startSeconds = 120.0
 
     private func waitUntilReady(_ log: FileHandle) throws {
         let id = processID
@@ -103,14 +110,27 @@ final class RunningServer {
         }
     }
 
+    /// Ends the process in its own way and starts it again on its data; returns once it serves.
+    /// - Parameter ended: called between the two.
+    func restart(ended: () -> Void) throws {
+        end()
+        ended()
+        try launch()
+    }
+
     func stop() {
+        end()
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    private func end() {
+        guard process.isRunning else { return }
         process.terminate()
-        let patience = Date(timeIntervalSinceNow: 10)
+        let patience = Date(timeIntervalSinceNow: 20)
         while process.isRunning && Date() < patience { Thread.sleep(forTimeInterval: 0.02) }
         if process.isRunning { kill(processID, SIGKILL) }
         process.waitUntilExit()
         StartedProcesses.shared.remove(processID)
-        try? FileManager.default.removeItem(at: folder)
     }
 }
 
