@@ -8,6 +8,10 @@ func checkPut(_ request: PutRequest) throws(RequestRefusal) {
     if request.ignoreLease && request.lease != .none { throw RequestRefusal(.leaseProvided) }
 }
 
+func checkDeleteRange(_ request: DeleteRangeRequest) throws(RequestRefusal) {
+    guard !request.key.isEmpty else { throw RequestRefusal(.emptyKey) }
+}
+
 func checkRange(_ request: RangeRequest) throws(RequestRefusal) {
     guard !request.key.isEmpty else { throw RequestRefusal(.emptyKey) }
     guard let order = request.sortOrder, let target = request.sortTarget else {

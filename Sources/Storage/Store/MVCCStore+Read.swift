@@ -171,6 +171,18 @@ extension MVCCStore {
         return index.get(key, at: revision)
     }
 
+    /// Calls `visit` with each key of `bounds` as it is now, in order, until it says false.
+    /// - Complexity: O(log n + keys shown); no stored bytes are read.
+    package func forEachVersion(
+        in bounds: KeyBounds, _ visit: (IndexedVersion) throws(StoreError) -> Bool
+    ) throws(StoreError) {
+        if case .single = bounds.upper {
+            if let version = index.get(bounds.lower) { _ = try visit(version) }
+            return
+        }
+        _ = try index.visit(bounds) { (_, version) throws(StoreError) in try visit(version) }
+    }
+
     /// The stored bytes. Valid until the next change or turn.
     @inline(__always)
     func encoded(_ version: IndexedVersion) throws(StoreError) -> UnsafeRawBufferPointer {
@@ -183,7 +195,8 @@ extension MVCCStore {
         return found
     }
 
-    func pair(of version: IndexedVersion) throws(StoreError) -> KeyValueView {
+    /// The pair of `version`. Its bytes are valid until the next change or turn.
+    package func pair(of version: IndexedVersion) throws(StoreError) -> KeyValueView {
         let bytes = try encoded(version)
         do { return try KeyValueView(decoding: bytes) } catch {
             throw .damaged(version.modified, "not a KeyValue: \(error)")
