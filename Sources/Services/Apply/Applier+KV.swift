@@ -103,13 +103,38 @@ extension Applier {
         pairs.take { response.bytes.append($0) }
     }
 
+<<<<<<< HEAD
     // MARK: Range
+=======
+    /// Appends the RangeResponse that `request` comes to, whole, to `answer`. Within an apply the
+    /// newest revision is what it has done so far.
+    ///
+    /// For requests that are part of another: one that came by itself is served in slices
+    /// (PendingRange). The request passed `checkRange`.
+    /// - Throws: `.compacted`, `.futureRevision`, or what befell the store; then something may have
+    ///   been appended.
+    func appendRange(
+        _ request: RangeRequest, header: HeaderFields, to answer: ResponseBuffer
+    ) throws(StoreError) {
+        counters.ranges.increment()
+        try store.enter(with: (request, header, answer)) { (store, input) throws(StoreError) in
+            let (request, header, answer) = input
+            var evaluation = RangeEvaluation(request)
+            answer.bytes.appendRangeBegin(header)
+            while try !evaluation.step(.unlimited, of: store, into: &answer.bytes) {}
+        }
+    }
+>>>>>>> range
 
     /// Answers a Range in `response`; not on failure.
     func range(_ request: RangeRequest) -> Result<Void, Status> {
         precondition(response.bytes.isEmpty, "the answer before this one was not taken")
         do throws(StoreError) {
+<<<<<<< HEAD
             try execute(request, in: .alone)
+=======
+            try appendRange(request, header: header(), to: response)
+>>>>>>> range
             return .success(())
         } catch {
             response.clear()
@@ -129,29 +154,6 @@ extension Applier {
                 response.bytes.appendRangePair(stored: $0.encoded)
             }
             response.bytes.appendRangeEnd(more: result.more, count: Int64(result.count))
-        }
-    }
-}
-
-extension RangeQuery {
-    init(_ request: RangeRequest) {
-        self.init(
-            revision: request.revision > Revision(0) ? request.revision : nil,
-            limit: Int(clamping: max(0, request.limit)))
-        countOnly = request.countOnly
-        keysOnly = request.keysOnly
-    }
-}
-
-extension KeyBounds {
-    /// By etcd's conventions: no end is the single key, one zero byte is all keys from `key` on.
-    init(key: UnsafeRawBufferPointer, rangeEnd: UnsafeRawBufferPointer) {
-        if rangeEnd.isEmpty {
-            self.init(lower: key, upper: .single)
-        } else if rangeEnd.count == 1 && rangeEnd[0] == 0 {
-            self.init(lower: key, upper: .open)
-        } else {
-            self.init(lower: key, upper: .before(rangeEnd))
         }
     }
 }

@@ -43,7 +43,7 @@ extension MVCCStore {
             throw .keyNotFound
         }
         // The stored bytes lie where the new record goes and may move: take them out.
-        let stored = try pair(of: version)
+        let stored = try pair(at: version.modified)
         let keptLease = kept.contains(.lease) ? stored.lease : lease
         guard kept.contains(.value) else { return record(key, value, keptLease) }
         var copy = ByteBuffer()
