@@ -103,9 +103,8 @@ extension Applier {
         pairs.take { response.bytes.append($0) }
     }
 
-<<<<<<< HEAD
     // MARK: Range
-=======
+
     /// Appends the RangeResponse that `request` comes to, whole, to `answer`. Within an apply the
     /// newest revision is what it has done so far.
     ///
@@ -124,17 +123,12 @@ extension Applier {
             while try !evaluation.step(.unlimited, of: store, into: &answer.bytes) {}
         }
     }
->>>>>>> range
 
     /// Answers a Range in `response`; not on failure.
     func range(_ request: RangeRequest) -> Result<Void, Status> {
         precondition(response.bytes.isEmpty, "the answer before this one was not taken")
         do throws(StoreError) {
-<<<<<<< HEAD
-            try execute(request, in: .alone)
-=======
             try appendRange(request, header: header(), to: response)
->>>>>>> range
             return .success(())
         } catch {
             response.clear()
@@ -144,17 +138,7 @@ extension Applier {
 
     /// Reads keys; answers in `response`, which holds a part of the answer after a failure.
     func execute(_ request: RangeRequest, in place: RequestPlace) throws(StoreError) {
-        counters.ranges.increment()
-        let header = header(in: place)
-        try store.enter(with: (request, response, header)) { (store, input) throws(StoreError) in
-            let (request, response, header) = input
-            response.bytes.appendRangeBegin(header)
-            let bounds = KeyBounds(key: request.key, rangeEnd: request.rangeEnd)
-            let result = try store.range(bounds, RangeQuery(request)) {
-                response.bytes.appendRangePair(stored: $0.encoded)
-            }
-            response.bytes.appendRangeEnd(more: result.more, count: Int64(result.count))
-        }
+        try appendRange(request, header: header(in: place), to: response)
     }
 }
 

@@ -52,6 +52,8 @@ package actor Applier: StateMachine {
     /// Whether name and client URLs of this start are applied.
     var hasPublished = false
     var own = OwnProposals()
+    /// Of compactions whose callers wait for the space.
+    var heldAnswers: [HeldAnswer] = []
 
     /// Who this member is.
     public struct Identity: Sendable {
@@ -127,6 +129,8 @@ package actor Applier: StateMachine {
             store.observeCommits { [weak self] event in
                 self?.assumeIsolated { $0.committed(event) }
             }
+            store.observeCompactions { [events] in events.storeCompacted($0) }
+            store.resumeCompaction()
         }
         scheduleSweep()
     }
@@ -138,6 +142,8 @@ package actor Applier: StateMachine {
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
+        for answer in heldAnswers { answer.give(.stopped) }
+        heldAnswers = []
         forwarded = [:]
         deadlines.removeAll()
     }
@@ -234,6 +240,7 @@ package actor Applier: StateMachine {
     }
 
     private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {
+        if waitsForSpace(proposal, result) { return answerOnceCompacted(proposal, result) }
         switch result {
         case .success: response.take { proposal.applied(.success($0)) }
         case .failure(let status):
@@ -274,7 +281,8 @@ package actor Applier: StateMachine {
         case .alarm(let request): return try alarm(request)
         case .clusterMemberAttrSet(let request): return try setAttributes(request)
         case .clusterVersionSet(let request): return try setClusterVersion(request)
-        case .range, .compaction, .downgradeInfoSet:
+        case .compaction(let request): return try compact(request)
+        case .range, .downgradeInfoSet:
             throw ApplyFailure("an entry asks for \(operation), which is not served yet")
         }
     }

@@ -15,6 +15,7 @@ struct KVService: Sendable {
         methods.unary("/etcdserverpb.KV/Put") { call, bytes in put(bytes, call) }
         methods.unary("/etcdserverpb.KV/DeleteRange") { call, bytes in deleteRange(bytes, call) }
         methods.unary("/etcdserverpb.KV/Txn") { call, bytes in txn(bytes, call) }
+        methods.unary("/etcdserverpb.KV/Compact") { call, bytes in compact(bytes, call) }
     }
 
     func put(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
@@ -37,6 +38,19 @@ struct KVService: Sendable {
             try checkDeleteRange(request)
             gate.submit(
                 .deleteRange, request: bytes, operation: .deleteRange(request), arena: arena,
+                reply: reply)
+        } catch {
+            gate.arenas.putBack(arena)
+            reply.fail(error.status)
+        }
+    }
+
+    func compact(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+        let arena = gate.arenas.take()
+        do throws(RequestRefusal) {
+            let request = try decodeRequest(CompactionRequest.self, bytes, in: arena)
+            gate.submit(
+                .compaction, request: bytes, operation: .compaction(request), arena: arena,
                 reply: reply)
         } catch {
             gate.arenas.putBack(arena)

@@ -35,6 +35,7 @@ package actor MVCCStore {
     package internal(set) var compacted: Revision?
     /// What is being read in slices.
     var pins = RevisionPins()
+    var compactions = CompactionState()
     /// The last log entry that was applied.
     package private(set) var appliedIndex: LogIndex
     package private(set) var appliedTerm: Term
@@ -98,6 +99,10 @@ package actor MVCCStore {
         appliedIndex = summary.consistentIndex
         appliedTerm = summary.term
         index = contents.index
+        if let unfinished = summary.unfinishedCompaction {
+            // No hash will come of it, so the one before does not matter.
+            compactions.resume(unfinished)
+        }
     }
 
     /// Keys that exist now.

@@ -33,6 +33,12 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
     func storeCommitted(_ event: CommitEvent) {
         if case .committed(let state, _) = event { commits.append(state) }
     }
+    func storeCompacted(_ event: CompactionEvent) {
+        switch event {
+        case .finished(let report): heard.append("compacted \(report.revision.rawValue)")
+        case .failed(let error): heard.append("compaction failed: \(error)")
+        }
+    }
     func storeHolds(_ durable: CommittedState, confState: ConfState) {
         holds.append((durable, confState))
     }
