@@ -48,7 +48,7 @@ struct Txn {
             buffer.appendField(3, string: key)
             if let operand {
                 if operand.field == 7 {
-                    buffer.appendElement(7, bytes: operand.bytes)
+                    operand.bytes.withUnsafeBytes { buffer.appendElement(7, bytes: $0) }
                 } else {
                     buffer.appendTag(operand.field, .varint)
                     buffer.append(operand.bytes)
