@@ -2,6 +2,7 @@
 //
 //     CAIRN_DIFFERENTIAL_SEEDS=7-9        these seeds instead of the fixed ones
 //     CAIRN_DIFFERENTIAL_REQUESTS=50000   so many requests of each seed
+//     CAIRN_DIFFERENTIAL_METHODS=put,txn  nothing but these
 //     CAIRN_CI=1                          fails, instead of being left out, without an etcd
 
 import Foundation
@@ -12,6 +13,7 @@ import Testing
 private struct Plan {
     var seeds: ClosedRange<UInt64> = 1...24
     var requests = 4400
+    var methods = Method.allCases
     /// Sequences that run at the same time, each with two servers of its own.
     var lanes = 2
 
@@ -29,6 +31,14 @@ private struct Plan {
             }
             requests = count
         }
+        if let text = environment["CAIRN_DIFFERENTIAL_METHODS"] {
+            methods = try text.split(separator: ",").map {
+                guard let method = Method(rawValue: String($0)) else {
+                    throw ProcessFailure(description: "no method: \($0)")
+                }
+                return method
+            }
+        }
     }
 }
 
@@ -44,7 +54,7 @@ extension EndToEnd {
                 var seeds = plan.seeds.makeIterator()
                 func next(_ group: inout ThrowingTaskGroup<Outcome, any Error>) {
                     guard let seed = seeds.next() else { return }
-                    group.addTask { try await Self.run(seed: seed, requests: plan.requests) }
+                    group.addTask { try await Self.run(plan, seed: seed) }
                 }
                 for _ in 0..<plan.lanes { next(&group) }
                 while let outcome = try await group.next() {
@@ -57,7 +67,7 @@ extension EndToEnd {
                 "beside etcd: seeds \(plan.seeds.lowerBound) to \(plan.seeds.upperBound),",
                 "\(statistics.requests) requests in \(Int(seconds)) s,",
                 "\(statistics.restarts) restarts; accepted + refused: \(statistics.text)")
-            for method in Method.allCases {
+            for method in plan.methods {
                 let accepted = statistics.accepted[method] ?? 0
                 let refused = statistics.refused[method] ?? 0
                 #expect(accepted * 5 > refused, "\(method) was refused nearly always")
@@ -65,10 +75,10 @@ extension EndToEnd {
         }
 
         /// Runs the sequence of a seed. A failure is shrunk and told.
-        private static func run(seed: UInt64, requests: Int) async throws -> Outcome {
-            var generator = SequenceGenerator(seed: seed)
+        private static func run(_ plan: Plan, seed: UInt64) async throws -> Outcome {
+            var generator = SequenceGenerator(seed: seed, methods: plan.methods)
             let habits = generator.habits
-            let steps = generator.steps(requests)
+            let steps = generator.steps(plan.requests)
             let outcome = try await SequenceRunner.run(steps, habits)
             guard let mismatch = outcome.mismatch else { return outcome }
             print("seed \(seed), step \(mismatch.index): \(mismatch); making it shorter")

@@ -66,6 +66,10 @@ struct KnownDifference: Sendable {
                 answer.forgetOrderOfTies(of: request)
             }),
         KnownDifference(
+            now: "an empty range_end is none, on the wire or not",
+            then: "an empty one on the wire, which no client sends, means from the key on",
+            treatment: .avoided),
+        KnownDifference(
             now: "what was acknowledged is there after any end",
             then: "a kill loses writes (up to 3.5.2, etcd issue 13766): it is asked to end",
             treatment: .avoided),
@@ -73,11 +77,12 @@ struct KnownDifference: Sendable {
 
     /// Whether a field is not looked at.
     static func ignores(_ type: MessageType, _ field: Int) -> Bool {
-        ignored.contains { $0 == type && $1 == field }
+        ignored.contains { (known, number) in known == type && number == field }
     }
 
-    private static let ignored = all.flatMap {
-        if case .ignore(let fields) = $0.treatment { fields } else { [] }
+    private static let ignored: [(MessageType, Int)] = all.flatMap { known in
+        if case .ignore(let fields) = known.treatment { return fields }
+        return []
     }
 }
 

@@ -3,6 +3,7 @@
 import API
 import Foundation
 import Glibc
+import Testing
 import Transport
 
 /// Where the etcd is that Cairn is compared with.

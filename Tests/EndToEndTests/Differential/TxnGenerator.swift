@@ -56,7 +56,7 @@ extension SequenceGenerator {
             default: compare.set(8, random.picks(from: [0, 0, 7, -1]))
             }
         }
-        if random.chance(1, in: 4) { compare.set(64, rangeEnd()) }
+        if random.chance(1, in: 4) { setRangeEnd(64, of: &compare) }
         return compare
     }
 }
