@@ -80,6 +80,6 @@ extension ApplierCounters {
     init(_ metrics: StoreMetrics) {
         self.init(
             puts: metrics.puts, ranges: metrics.ranges, deletes: metrics.deletes,
-            putBytes: metrics.putBytes)
+            txns: metrics.txns, putBytes: metrics.putBytes)
     }
 }

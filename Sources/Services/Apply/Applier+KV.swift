@@ -20,7 +20,7 @@ extension Applier {
     }
 
     /// The header of an answer to a request at `place`, with what was changed so far counted.
-    private func header(in place: RequestPlace) -> HeaderFields {
+    func header(in place: RequestPlace) -> HeaderFields {
         switch place {
         case .alone: header()
         case .txn:
@@ -134,11 +134,6 @@ extension Applier {
             response.clear()
             return .failure(Status(error))
         }
-    }
-
-    /// Reads keys; answers in `response`, which holds a part of the answer after a failure.
-    func execute(_ request: RangeRequest, in place: RequestPlace) throws(StoreError) {
-        try appendRange(request, header: header(in: place), to: response)
     }
 }
 

@@ -14,10 +14,13 @@ struct TxnPlan {
     var path: [Bool] = []
     /// Whether any key will be changed.
     var changesKeys = false
+    /// How many operations will be executed, nested transactions themselves not counted.
+    var operations = 0
 
     mutating func clear() {
         path.removeAll(keepingCapacity: true)
         changesKeys = false
+        operations = 0
     }
 }
 
@@ -71,7 +74,8 @@ extension Applier {
         precondition(
             store.assumeIsolated { $0.currentRevision } == after,
             "a transaction did not do what was decided")
-        counters.txns.increment()
+        // As etcd counts: a single operation is that operation, not a transaction.
+        if txnPlan.operations > 1 { counters.txns.increment() }
     }
 
     // MARK: Deciding
@@ -79,6 +83,7 @@ extension Applier {
     private func decide(_ txn: TxnRequest) throws(TxnStop) {
         let succeeds = try inStoreOfTxn { () throws(StoreError) in
             for compare in txn.compare {
+                counters.ranges.increment()
                 let holds = try store.enter(with: compare) { (store, compare) throws(StoreError) in
                     try store.holds(compare)
                 }
@@ -92,9 +97,12 @@ extension Applier {
             case .range(let request): try decide(request)
             case .put(let request): try decide(request)
             case .deleteRange(let request): try decide(request)
-            case .txn(let request): try decide(request)
-            case nil: break
+            case .txn(let request):
+                try decide(request)
+                continue
+            case nil: continue
             }
+            txnPlan.operations += 1
         }
     }
 
@@ -157,7 +165,8 @@ extension Applier {
             }
             let open = response.bytes.beginTxnResponse(operation.kind)
             switch operation {
-            case .range(let request): try execute(request, in: .txn)
+            case .range(let request):
+                try appendRange(request, header: self.header(in: .txn), to: response)
             case .put(let request): try execute(request, in: .txn)
             case .deleteRange(let request): try execute(request, in: .txn)
             case .txn(let request): try execute(request, .ofNestedTxn, &next)

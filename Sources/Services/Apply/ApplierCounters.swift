@@ -5,9 +5,10 @@ import API
 /// Updated on the applier's executor, read on any thread.
 package struct ApplierCounters: Sendable {
     package let puts: Counter
+    /// Comparisons of transactions included.
     package let ranges: Counter
     package let deletes: Counter
-    /// Transactions that were run, reading ones included.
+    /// Transactions of more than one operation, reading ones included.
     package let txns: Counter
     /// Bytes of keys and values put.
     package let putBytes: Gauge

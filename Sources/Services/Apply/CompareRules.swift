@@ -67,8 +67,8 @@ extension MVCCStore {
         case .version: compare.holds(for: version.version)
         case .create: compare.holds(for: version.created.rawValue)
         case .mod: compare.holds(for: version.modified.main.rawValue)
-        case .value: compare.holds(forValue: try pair(of: version).value)
-        case .lease: compare.holds(for: try pair(of: version).lease.rawValue)
+        case .value: compare.holds(forValue: try pair(at: version.modified).value)
+        case .lease: compare.holds(for: try pair(at: version.modified).lease.rawValue)
         // As etcd takes a target that its schema does not know: nothing differs.
         case nil: compare.holds(for: 0)
         }

@@ -267,12 +267,4 @@ extension MVCCStore {
         }
         return found
     }
-
-    /// The pair of `version`. Its bytes are valid until the next change or turn.
-    package func pair(of version: IndexedVersion) throws(StoreError) -> KeyValueView {
-        let bytes = try encoded(version)
-        do { return try KeyValueView(decoding: bytes) } catch {
-            throw .damaged(version.modified, "not a KeyValue: \(error)")
-        }
-    }
 }

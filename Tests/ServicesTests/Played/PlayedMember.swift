@@ -72,6 +72,7 @@ final class PlayedMember {
     struct Settings {
         var quotaBytes: Int64?
         var maxRequestBytes = 1_572_864
+        var maxTxnOperations = Limits.txnOperations
         var options = RaftNodeOptions()
         var batchBytes = 16 << 20
         var saturationBytes = 64 << 20
@@ -89,7 +90,10 @@ final class PlayedMember {
         let gate: ProposalGate
         let reads: ReadGate
         let services: ClientServices
-        var kv: KVService { KVService(gate: gate, reads: reads) }
+        var maxTxnOperations: Int
+        var kv: KVService {
+            KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
+        }
         var maintenance: MaintenanceService { MaintenanceService(gate: gate, reads: reads) }
         var cluster: ClusterService { ClusterService(gate: gate, reads: reads) }
     }
@@ -172,7 +176,8 @@ final class PlayedMember {
                 reads: ReadGate(raft: raft, applier: applier),
                 services: ClientServices(
                     raft: raft, applier: applier, ids: ids,
-                    maxRequestBytes: settings.maxRequestBytes))
+                    maxRequestBytes: settings.maxRequestBytes),
+                maxTxnOperations: settings.maxTxnOperations)
         }
     }
 
