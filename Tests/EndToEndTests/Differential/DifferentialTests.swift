@@ -77,24 +77,14 @@ extension EndToEnd {
         /// Runs the sequence of a seed. A failure is shrunk and told.
         private static func run(_ plan: Plan, seed: UInt64) async throws -> Outcome {
             var generator = SequenceGenerator(seed: seed, methods: plan.methods)
-            let habits = generator.habits
+            let comparison = SequenceComparison(habits: generator.habits)
             let steps = generator.steps(plan.requests)
-            let outcome = try await SequenceRunner.run(steps, habits)
-            guard let mismatch = outcome.mismatch else { return outcome }
-            print("seed \(seed), step \(mismatch.index): \(mismatch); making it shorter")
-            var shrinker = Shrinker { steps in
-                try await SequenceRunner.run(steps, habits).mismatch != nil
+            let outcome = try await comparison.run(steps)
+            if let mismatch = outcome.mismatch {
+                print("seed \(seed), step \(mismatch.index): \(mismatch)\nMaking it shorter...")
+                let finding = try await comparison.shrink(steps, failing: mismatch)
+                Issue.record("seed \(seed): \(finding)")
             }
-            let short = try await shrinker.shrink(Array(steps.prefix(mismatch.index + 1)))
-            let last = try await SequenceRunner.run(short, habits, keepsTranscript: true)
-            let story = last.transcript.enumerated().map { "\($0 + 1). \($1)" }
-            Issue.record(
-                """
-                seed \(seed): Cairn differs from etcd after \(mismatch.index) steps; the same in \
-                \(short.count) (--max-txn-ops \(habits.maxTxnOps)):
-                \(story.joined(separator: "\n"))
-                \(last.mismatch?.description ?? "(gone when run once more)")
-                """)
             return outcome
         }
     }

@@ -19,6 +19,8 @@ struct KnownDifference: Sendable {
         case onlyCairn(@Sendable (Step, Moment) -> Bool, refusing: @Sendable (Step) -> Status?)
         /// Such a request goes to Cairn alone, which must answer it.
         case onlyCairnAnswers(@Sendable (Step, Moment) -> Bool)
+        /// Such a request goes to neither.
+        case leftOut(@Sendable (Step) -> Bool)
         /// Both answers to a request are brought to a form in which they must be equal.
         case rewrite(@Sendable (_ request: Message, _ answer: inout Message) -> Void)
         /// Nothing is done; it says why something else is as it is.
@@ -66,6 +68,16 @@ struct KnownDifference: Sendable {
                 answer.forgetOrderOfTies(of: request)
             }),
         KnownDifference(
+            now: "a Txn that deletes a key and then puts it with ignore_value or ignore_lease "
+                + "writes it anew",
+            then: "the server ends itself, and again at each start (of all members; 3.7 too): "
+                + "only a delete from a key on gets past the check for duplicate keys",
+            treatment: .leftOut { step in
+                guard case .call(.txn, let txn) = step else { return false }
+                return txn.hasInside { $0.type == .delete && $0.bytes(2) == [0] }
+                    && txn.hasInside { $0.type == .put && $0.number(5) + $0.number(6) != 0 }
+            }),
+        KnownDifference(
             now: "an empty range_end is none, on the wire or not",
             then: "an empty one on the wire, which no client sends, means from the key on",
             treatment: .avoided),
@@ -103,13 +115,19 @@ extension Message {
         return choice.resolved(at: moment)
     }
 
-    /// Whether it is, or has anywhere inside, a range that sorts by what the enums do not have.
-    fileprivate var hasInvalidSort: Bool {
-        if type == .range, !(0...2).contains(number(5)) || !(0...4).contains(number(6)) {
-            return true
-        }
+    /// Whether it is, or has anywhere inside, such a message.
+    fileprivate func hasInside(_ isSuch: (Message) -> Bool) -> Bool {
+        if isSuch(self) { return true }
         return fields.contains {
-            if case .message(let message) = $0.value { message.hasInvalidSort } else { false }
+            if case .message(let message) = $0.value { message.hasInside(isSuch) } else { false }
+        }
+    }
+
+    /// Whether a range in it sorts by what the enums do not have.
+    fileprivate var hasInvalidSort: Bool {
+        hasInside {
+            $0.type == .range
+                && (!(0...2).contains($0.number(5)) || !(0...4).contains($0.number(6)))
         }
     }
 

@@ -1,7 +1,6 @@
 // Sends a sequence to both servers and compares what they say, until they differ.
 
 import API
-import Transport
 
 /// How a sequence ended.
 struct Outcome: Sendable {
@@ -51,7 +50,7 @@ struct Statistics: Sendable {
     }
 }
 
-/// One run of one sequence. Used by one task.
+/// One run of one sequence. Used by one task, on the executor of the pair.
 final class SequenceRunner {
     private let pair: ServerPair
     private let keepsTranscript: Bool
@@ -61,30 +60,17 @@ final class SequenceRunner {
     /// no key is left.
     private var isCompacting = false
 
-    private init(_ pair: ServerPair, keepsTranscript: Bool) {
+    init(_ pair: ServerPair, keepsTranscript: Bool) {
         self.pair = pair
         self.keepsTranscript = keepsTranscript
     }
 
-    /// Runs `steps` on two new servers, then compares all they hold.
-    static func run(
-        _ steps: [Step], _ habits: Habits, keepsTranscript: Bool = false
-    ) async throws -> Outcome {
-        let loop = try EventLoop(name: "differential")
-        defer { loop.stop() }
-        return try await Task(executorPreference: loop) {
-            let runner = SequenceRunner(
-                try await ServerPair(habits, on: loop), keepsTranscript: keepsTranscript)
-            return try await runner.run(steps, methods: habits.weights.keys)
-        }.value
-    }
-
-    private func run(
-        _ steps: [Step], methods: some Collection<Method>
-    ) async throws -> Outcome {
-        let steps = steps + Self.lastSteps.filter { step in
+    /// Runs `steps`, then compares all that both hold as far as `methods` tell it.
+    func run(_ steps: [Step], methods: some Collection<Method>) async throws -> Outcome {
+        let last = Self.lastSteps.filter { step in
             if case .call(let method, _) = step { methods.contains(method) } else { false }
         }
+        let steps = steps + last
         var index = 0
         while index < steps.count, outcome.mismatch == nil {
             guard steps[index] != .restart else {
@@ -126,16 +112,18 @@ final class SequenceRunner {
 
     private func send(_ steps: ArraySlice<Step>) async throws {
         if isCompacting, steps.contains(where: \.isHash) { await settle() }
-        let requests = steps.compactMap { step -> ServerPair.Request? in
-            guard case .call(let method, let request) = step else { return nil }
+        let sent = steps.indices.filter { !KnownDifference.leavesOut(steps[$0]) }
+        let requests = sent.compactMap { index -> ServerPair.Request? in
+            guard case .call(let method, let request) = steps[index] else { return nil }
             return ServerPair.Request(
                 method: method, bytes: request.encoded(at: moment),
-                isForOursAlone: KnownDifference.isForCairnAlone(step, at: moment))
+                isForOursAlone: KnownDifference.isForCairnAlone(steps[index], at: moment))
         }
         let answers = await pair.exchange(requests)
-        let sent = moment
-        for ((index, step), answers) in zip(zip(steps.indices, steps), answers)
-        where outcome.mismatch == nil { try take(answers, to: step, at: index, sent: sent) }
+        let before = moment
+        for (index, answers) in zip(sent, answers) where outcome.mismatch == nil {
+            try take(answers, to: steps[index], at: index, sent: before)
+        }
     }
 
     private func take(
@@ -194,6 +182,12 @@ extension Step {
 }
 
 extension KnownDifference {
+    static func leavesOut(_ step: Step) -> Bool {
+        all.contains {
+            if case .leftOut(let applies) = $0.treatment { applies(step) } else { false }
+        }
+    }
+
     static func isForCairnAlone(_ step: Step, at moment: Moment) -> Bool {
         all.contains { $0.isForCairnAlone(step, at: moment) }
     }
@@ -201,7 +195,7 @@ extension KnownDifference {
     private func isForCairnAlone(_ step: Step, at moment: Moment) -> Bool {
         switch treatment {
         case .onlyCairn(let applies, _), .onlyCairnAnswers(let applies): applies(step, moment)
-        case .ignore, .rewrite, .avoided: false
+        case .ignore, .leftOut, .rewrite, .avoided: false
         }
     }
 

@@ -44,12 +44,12 @@ final class ServerPair {
     private var connections: [GRPCClientConnection] = []
 
     /// Starts both.
-    init(_ habits: Habits, on loop: EventLoop) async throws {
+    init(_ habits: Habits, ourArguments: [String] = [], on loop: EventLoop) async throws {
         self.loop = loop
         directory = try TemporaryDirectory(in: Self.fastDirectory)
         let limit = ["--max-txn-ops", String(habits.maxTxnOps)]
         ours = try MemberProcess(
-            arguments: limit + ["--snapshot-count", String(habits.snapshotCount)],
+            arguments: limit + ["--snapshot-count", String(habits.snapshotCount)] + ourArguments,
             directory: directory.url.appendingPathComponent("cairn"), starts: false)
         theirs = try Rival.start(
             arguments: limit + [
