@@ -61,7 +61,11 @@ let package = Package(
         library("API", path: "Sources/API", ["CMessages", "CProtobufC"]),
         library(
             "Transport", path: "Sources/Transport",
-            ["API", "CLibuv", "CNghttp2", "CZlib", .product(name: "Logging", package: "swift-log")]),
+            [
+                "API", "CLibuv", "CNghttp2", "CZlib",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
         library(
             "Storage", path: "Sources/Storage",
             [

@@ -35,6 +35,11 @@ public protocol ActorExecutor: SerialExecutor, TaskExecutor {
     /// Costs a wake of the thread when it sleeps: post batches, not single requests.
     func post(_ work: @escaping @Sendable () -> Void)
 
+    /// Runs `work` in a later turn, after a look for input: the place for the next slice of long
+    /// work. Only one such work runs in a turn, in the order they came, so that however much long
+    /// work there is, what comes in waits for one slice. Only from this executor.
+    func postSlice(_ work: @escaping @Sendable () -> Void)
+
     /// Runs `work` once, when the present turn has handled the input at hand and before the
     /// executor waits for more: the place to flush what was gathered. Only from this executor.
     /// Work that is added by such work runs in the same turn. All `.gather` work runs before any
@@ -48,6 +53,11 @@ public protocol ActorExecutor: SerialExecutor, TaskExecutor {
     @discardableResult
     func schedule(afterNanoseconds nanoseconds: UInt64, _ work: @escaping () -> Void)
         -> any TimerHandle
+}
+
+extension ActorExecutor {
+    /// For executors that have no input to look for.
+    public func postSlice(_ work: @escaping @Sendable () -> Void) { post(work) }
 }
 
 /// The two parts of a turn's end, in order.

@@ -19,11 +19,31 @@ extension RaftNode {
         priority: ProposalPriority = .normal
     ) throws(ProposalRefusal) {
         try admit(cost: data.count + Entry.overhead, priority)
+        gather(ProposedEntry(kind: kind, data: data), for: proposal)
+        flushAtTurnEnd()
+    }
+
+    /// Another member hands on what was proposed to it. While nobody takes it on, it waits
+    /// like our own: whoever proposed it hears of it only through the log.
+    func take(_ forwarded: [ProposedEntry], in message: Message) {
+        guard !core.hasOpenLeader else {
+            return handle(.received(message))
+        }
+        let cost = forwarded.reduce(0) { $0 + $1.data.count + Entry.overhead }
+        guard ledger.bytes + gatheredBytes + cost <= options.maxProposalBytes else { return }
+        for entry in forwarded { gather(entry, for: nil) }
+        flushAtTurnEnd()
+    }
+
+    private func gather(_ entry: ProposedEntry, for proposal: (any Proposal)?) {
         if gathered.isEmpty { gatheredSince = ticks }
-        gathered.append(ProposedEntry(kind: kind, data: data))
+        gathered.append(entry)
         gatheredFor.append(proposal)
-        gatheredBytes += data.count + Entry.overhead
-        guard !isFlushComing else { return }
+        gatheredBytes += entry.data.count + Entry.overhead
+    }
+
+    func flushAtTurnEnd() {
+        guard !gathered.isEmpty, !isFlushComing else { return }
         isFlushComing = true
         executor.atTurnEnd(.gather) { [self] in flushProposals() }
     }
@@ -39,7 +59,7 @@ extension RaftNode {
 
     func flushProposals() {
         isFlushComing = false
-        guard !gathered.isEmpty, core.leader != .none, !isStopped else { return }
+        guard !gathered.isEmpty, core.hasOpenLeader, !isStopped else { return }
         let entries = gathered
         let proposals = gatheredFor
         gathered = []
@@ -71,6 +91,10 @@ extension RaftNode {
             }
         case .forwarded:
             for proposal in submission.proposals { proposal?.forwarded() }
+        case .refused(.leadershipTransfer) where !isStopped:
+            for (entry, proposal) in zip(submission.entries, submission.proposals) {
+                gather(entry, for: proposal)
+            }
         case .refused(let refusal):
             for proposal in submission.proposals { proposal?.dropped(.refused(refusal)) }
         }

@@ -77,6 +77,7 @@ final class Client: Proposal, ReadWaiter, @unchecked Sendable {
         switch reason {
         case .refused(let refusal): outcome = "refused: \(refusal)"
         case .overwritten: outcome = "overwritten"
+        case .unknown: outcome = "unknown"
         case .storageFailed(let failure): outcome = "storage failed: \(failure)"
         case .stopped: outcome = "stopped"
         }

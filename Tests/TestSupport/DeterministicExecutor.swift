@@ -27,12 +27,17 @@ public final class DeterministicExecutor: ActorExecutor, @unchecked Sendable {
     }
 
     private var queue: [Work] = []
+    private var slices: [() -> Void] = []
     private var gathers: [() -> Void] = []
     private var transmits: [() -> Void] = []
     private var timers: [Timer] = []
     private var timersMade = 0
     private var depth = 0
     private var time: UInt64 = 1_000_000_000
+    /// Whether slices of long work wait for `runSlice`, so that a test can act in between.
+    public var holdsSlices = false {
+        didSet { if !holdsSlices { runUntilIdle() } }
+    }
     /// Turns that had something to do.
     public private(set) var turns = 0
 
@@ -53,15 +58,33 @@ public final class DeterministicExecutor: ActorExecutor, @unchecked Sendable {
 
     /// Turn after turn until nothing is queued. Time stands still.
     public func runUntilIdle() {
-        while !queue.isEmpty || !gathers.isEmpty || !transmits.isEmpty {
-            depth += 1
-            turns += 1
-            let now = queue
-            queue = []
-            for work in now { run(work) }
-            endTurn()
-            depth -= 1
+        while true {
+            if !queue.isEmpty || !gathers.isEmpty || !transmits.isEmpty {
+                runTurn()
+            } else if holdsSlices || depth > 0 || slices.isEmpty {
+                return
+            } else {
+                queue.append(.closure(slices.removeFirst()))
+            }
         }
+    }
+
+    private func runTurn() {
+        depth += 1
+        turns += 1
+        let now = queue
+        queue = []
+        for work in now { run(work) }
+        endTurn()
+        depth -= 1
+    }
+
+    /// Runs one slice of long work in a turn of its own, and what follows. False if none waits.
+    @discardableResult
+    public func runSlice() -> Bool {
+        guard !slices.isEmpty else { return false }
+        turn(slices.removeFirst())
+        return true
     }
 
     /// Lets time pass, and all timers fire that fall due, each at its moment.
@@ -85,6 +108,7 @@ public final class DeterministicExecutor: ActorExecutor, @unchecked Sendable {
     /// The process dies: nothing that waits is ever run, and nothing is held by it.
     public func die() {
         queue = []
+        slices = []
         gathers = []
         transmits = []
         for timer in timers { timer.cancel() }
@@ -127,6 +151,11 @@ public final class DeterministicExecutor: ActorExecutor, @unchecked Sendable {
     }
 
     public func post(_ work: @escaping @Sendable () -> Void) { queue.append(.closure(work)) }
+
+    public func postSlice(_ work: @escaping @Sendable () -> Void) {
+        precondition(isCurrent, "postSlice from outside")
+        slices.append(work)
+    }
 
     public func atTurnEnd(_ phase: TurnPhase, _ work: @escaping () -> Void) {
         precondition(isCurrent, "atTurnEnd from outside")

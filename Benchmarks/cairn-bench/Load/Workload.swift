@@ -9,6 +9,8 @@ enum Operation: String, CaseIterable, Codable {
     case serializableRange = "serializable-range"
     /// Nine linearizable reads for each put.
     case mixed
+    /// Puts guarded by the revision at which the key was last seen, as Kubernetes writes.
+    case txn
 
     /// Whether the keys must be there beforehand.
     var reads: Bool { self != .put }
@@ -43,7 +45,7 @@ struct Workload: Codable {
     var rate: Double?
 
     var title: String {
-        let values = operation == .put || operation == .mixed
+        let values = operation == .put || operation == .mixed || operation == .txn
         let size = values ? ", \(byteCount(valueSize)) values" : ""
         let pace = rate.map { ", \(Int($0))/s" } ?? ""
         return "\(operation.rawValue)\(size), \(connections) x \(streams)\(pace)"
@@ -54,11 +56,20 @@ private func byteCount(_ count: Int) -> String {
     count >= 1024 && count % 1024 == 0 ? "\(count >> 10) KiB" : "\(count) B"
 }
 
+/// What one request is.
+enum RequestKind {
+    case put
+    case range
+    case serializableRange
+    case txn
+}
+
 /// Deterministic keys and operations: equal seeds ask equal questions of every server.
 struct RequestSource {
     private let workload: Workload
     private var state: UInt64
     private var sequence: Int
+    private let lane: Int
     private let stride: Int
 
     /// - Parameters:
@@ -68,6 +79,7 @@ struct RequestSource {
         self.workload = workload
         state = 0x9E37_79B9_7F4A_7C15 &* UInt64(pass * lanes + lane + 1)
         sequence = lane
+        self.lane = lane
         stride = lanes
     }
 
@@ -86,16 +98,22 @@ struct RequestSource {
             defer { sequence += stride }
             return sequence % workload.keySpace
         case .random:
-            return Int(random().multipliedFullWidth(by: UInt64(workload.keySpace)).high)
+            let key = Int(random().multipliedFullWidth(by: UInt64(workload.keySpace)).high)
+            guard workload.operation == .txn else { return key }
+            // Lanes keep to keys of their own, as each writer of Kubernetes does: those of the
+            // sequential order, which fills the key space.
+            let own = key - key % stride + lane
+            return own < workload.keySpace ? own : lane
         }
     }
 
-    /// Whether the next request is a put.
-    mutating func nextIsPut() -> Bool {
+    mutating func nextKind() -> RequestKind {
         switch workload.operation {
-        case .put: true
-        case .range, .serializableRange: false
-        case .mixed: random().multipliedFullWidth(by: 10).high == 0
+        case .put: .put
+        case .range: .range
+        case .serializableRange: .serializableRange
+        case .mixed: random().multipliedFullWidth(by: 10).high == 0 ? .put : .range
+        case .txn: .txn
         }
     }
 }

@@ -18,6 +18,12 @@ extension Status {
 
     /// Commit index runs more than 5000 entries ahead of applied index. etcd answers it with code
     /// Unknown, although its table says otherwise.
+    /// An answer of `bytes` cannot be sent (grpc-go, server.go).
+    public static func sentTooLarge(_ bytes: Int) -> Status {
+        Status(
+            .resourceExhausted,
+            "grpc: trying to send message larger than max (\(bytes) vs. \(Limits.sendBytes))")
+    }
     public static let tooManyRequests = Status(.unknown, "etcdserver: too many requests")
 
     /// Request carries hasleader=true metadata and member sees no leader; stream cancelled after 3

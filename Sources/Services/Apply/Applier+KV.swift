@@ -124,15 +124,23 @@ extension Applier {
         }
     }
 
-    /// Answers a Range in `response`; not on failure.
-    func range(_ request: RangeRequest) -> Result<Void, Status> {
+    /// Begins to answer a Range in `response`.
+    /// - Returns: what is left to do, and then what was begun is in there; nil when the answer is
+    ///   whole.
+    /// - Throws: as `appendRange`.
+    func beginRange(_ request: RangeRequest) throws(StoreError) -> SlicedRange? {
+        counters.ranges.increment()
         precondition(response.bytes.isEmpty, "the answer before this one was not taken")
-        do throws(StoreError) {
-            try appendRange(request, header: header(), to: response)
-            return .success(())
-        } catch {
-            response.clear()
-            return .failure(Status(error))
+        let header = header()
+        return try store.enter(with: (request, header, response)) {
+            (store, input) throws(StoreError) -> SlicedRange? in
+            let (request, header, response) = input
+            var evaluation = RangeEvaluation(request)
+            response.bytes.appendRangeBegin(header)
+            if try evaluation.step(.brief, of: store, into: &response.bytes) { return nil }
+            return try SlicedRange(
+                evaluation, after: response.takeAway(),
+                at: request.revision > Revision(0) ? request.revision : header.revision, of: store)
         }
     }
 }
@@ -144,6 +152,7 @@ extension Status {
         case .compacted: self = .compacted
         case .futureRevision: self = .futureRevision
         case .keyNotFound: self = .keyNotFound
+        case .busy: self = .tooManyRequests
         case .keyTooLong, .backend, .damaged:
             self.init(.dataLoss, "etcdserver: the store cannot be read: \(error)")
         }

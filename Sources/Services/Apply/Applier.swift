@@ -52,7 +52,7 @@ package actor Applier: StateMachine {
     /// Whether name and client URLs of this start are applied.
     var hasPublished = false
     var own = OwnProposals()
-    /// Of compactions whose callers wait for the space.
+    /// To those who wait for work in the background.
     var heldAnswers: [HeldAnswer] = []
 
     /// Who this member is.
@@ -142,8 +142,7 @@ package actor Applier: StateMachine {
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
-        for answer in heldAnswers { answer.give(.stopped) }
-        heldAnswers = []
+        stopHeldAnswers()
         forwarded = [:]
         deadlines.removeAll()
     }

@@ -11,7 +11,8 @@ final class ProposalGate: Sendable {
     let arenas = ArenaPool()
     private let raft: RaftNode
     private let applier: Applier
-    private let maxRequestBytes: Int
+    /// The largest proposal.
+    let maxRequestBytes: Int
     private let ids: RequestIDSource
     private let inbox: HandOver<ClientProposal>
 

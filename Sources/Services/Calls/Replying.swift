@@ -8,7 +8,12 @@ import Transport
 public protocol Replying: Sendable {
     /// Answers with an encoded response.
     func respond(_ message: UnsafeRawBufferPointer)
+    /// Answers with an encoded response in blocks, which are handed over.
+    func respond(_ message: ByteBlocks)
     func fail(_ status: Status)
+    /// Whether nobody waits any more, as far as can be told on this thread; what is done for the
+    /// answer may be given up then.
+    var isAbandoned: Bool { get }
 }
 
 extension UnaryCall: Replying {}

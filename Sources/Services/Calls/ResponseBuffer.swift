@@ -14,5 +14,12 @@ final class ResponseBuffer {
         clear()
     }
 
+    /// Hands over the answer with its memory.
+    func takeAway() -> ByteBuffer {
+        var taken = ByteBuffer()
+        swap(&taken, &bytes)
+        return taken
+    }
+
     func clear() { bytes.removeAll(keepingAtMost: Self.keptBytes) }
 }

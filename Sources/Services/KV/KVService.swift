@@ -12,6 +12,9 @@ struct KVService: Sendable {
 
     func register(in methods: inout GRPCMethods) {
         methods.unary("/etcdserverpb.KV/Range") { call, bytes in range(bytes, call) }
+        methods.serverStreaming("/etcdserverpb.KV/RangeStream") { call, bytes in
+            rangeStream(bytes, call)
+        }
         methods.unary("/etcdserverpb.KV/Put") { call, bytes in put(bytes, call) }
         methods.unary("/etcdserverpb.KV/DeleteRange") { call, bytes in deleteRange(bytes, call) }
         methods.unary("/etcdserverpb.KV/Txn") { call, bytes in txn(bytes, call) }
@@ -69,6 +72,28 @@ struct KVService: Sendable {
         } catch {
             gate.arenas.putBack(arena)
             reply.fail(error.status)
+        }
+    }
+
+    /// - Returns: who goes on with the call; nil when it was refused.
+    func rangeStream(
+        _ bytes: UnsafeRawBufferPointer, _ call: any MessageTaking
+    ) -> RangeStreamCall? {
+        let arena = gate.arenas.take()
+        do throws(RequestRefusal) {
+            let request = try decodeRequest(RangeRequest.self, bytes, in: arena)
+            try checkRange(request)
+            try checkRangeStream(request)
+            let stream = RangeStreamCall(call)
+            reads.submit(
+                RangeStream(
+                    request, of: reads.applier, arena: arena, from: gate.arenas, to: stream,
+                    maxRequestBytes: gate.maxRequestBytes))
+            return stream
+        } catch {
+            gate.arenas.putBack(arena)
+            call.finish(error.status)
+            return nil
         }
     }
 }

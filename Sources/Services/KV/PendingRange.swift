@@ -1,6 +1,7 @@
 // A Range on its way to the store, and the way back.
 
 import API
+import Storage
 
 /// A decoded RangeRequest that waits to be served.
 ///
@@ -28,10 +29,24 @@ final class PendingRange: AppliedRead, @unchecked Sendable {
     }
 
     func serve(from applier: isolated Applier) {
-        switch applier.range(request) {
-        case .success: applier.response.take { reply.respond($0) }
-        case .failure(let status): reply.fail(status)
+        do throws(StoreError) {
+            if let rest = try applier.beginRange(request) {
+                return rest.goOn(for: self)
+            }
+            applier.response.take { reply.respond($0) }
+        } catch {
+            applier.response.clear()
+            reply.fail(Status(error))
         }
+        release()
+    }
+
+    /// Whether nobody waits for the answer any more.
+    var isAbandoned: Bool { reply.isAbandoned }
+
+    /// Answers with what was read in slices.
+    func respond(_ answer: ByteBlocks) {
+        reply.respond(answer)
         release()
     }
 

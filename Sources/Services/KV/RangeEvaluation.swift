@@ -9,6 +9,8 @@ import Storage
 
 /// A Range under way. The request must stay where it was decoded until it is done.
 struct RangeEvaluation {
+    /// Pairs that went into the answer so far, unless in another order than that of the keys.
+    private(set) var shown = 0
     private let request: RangeRequest
     private var query: RangeQuery
     /// Where the next slice goes on reading; nil is the beginning.
@@ -30,8 +32,9 @@ struct RangeEvaluation {
         static let brief = Slice(pairs: 400, bytes: 256 << 10, keys: 4000)
     }
 
+    /// - Parameter inKeyOrder: the order that was asked for is not heeded.
     /// - Precondition: the request passed `checkRange`, by which order and target are known.
-    init(_ request: RangeRequest) {
+    init(_ request: RangeRequest, inKeyOrder: Bool = false) {
         self.request = request
         query = RangeQuery(revision: request.revision > Revision(0) ? request.revision : nil)
         query.countOnly = request.countOnly
@@ -42,7 +45,7 @@ struct RangeEvaluation {
         query.keysOnly = request.keysOnly
         query.filter = RevisionFilter(request)
         let limit = request.limit > 0 ? Int(clamping: request.limit) : .max
-        sorting = RangeSorting(request, limit: limit)
+        sorting = inKeyOrder ? nil : RangeSorting(request, limit: limit)
         if sorting == nil {
             query.limit = limit
         } else if request.sortOrder == SortOrder.none && query.filter.isOff && limit < .max {
@@ -51,13 +54,12 @@ struct RangeEvaluation {
         }
     }
 
-    /// Whether keys go into the answer as they are read.
-    var isInKeyOrder: Bool { sorting == nil }
-
-    /// All further slices read `revision`, of which the caller holds a pin.
-    mutating func continuePinned(at revision: Revision) {
+    /// All further slices read `revision`.
+    /// - Parameter isPinned: whether the caller holds a pin of it. If not, it may be compacted
+    ///   between two slices, and the next throws.
+    mutating func goOn(at revision: Revision, isPinned: Bool) {
         query.revision = revision
-        query.isPinned = true
+        query.isPinned = isPinned
     }
 
     /// Appends what one slice yields to `bytes`, which begin with the header; at the end also what
@@ -83,7 +85,7 @@ struct RangeEvaluation {
     ) throws(StoreError) {
         query.maximumKeys = slice.keys
         query.maximumBytes = slice.bytes
-        query.maximumPairs = slice.pairs
+        query.maximumPairs = sorting.map { $0.readsPairs } ?? true ? slice.pairs : .max
         let result: RangeResult
         if let from {
             result = try from.span.withUnsafeBytes { (from) throws(StoreError) in
@@ -93,6 +95,7 @@ struct RangeEvaluation {
             result = try read(bounds(from: request.key), store, &bytes)
         }
         if query.limit < .max { query.limit -= result.shown }
+        shown += result.shown
         count += result.count
         if result.isCountWhole { query.wantsCount = false }
         if result.more { more = true }

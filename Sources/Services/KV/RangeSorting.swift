@@ -55,6 +55,9 @@ final class RangeSorting {
         runLength = target == .value ? 256 : 2048
     }
 
+    /// Whether pairs must be read to be gathered.
+    var readsPairs: Bool { target == .value }
+
     // MARK: Gathering
 
     /// Adds a pair; they come in the order of their keys.

@@ -36,6 +36,7 @@ package actor MVCCStore {
     /// What is being read in slices.
     var pins = RevisionPins()
     var compactions = CompactionState()
+    var hashes = HashQueue()
     /// The last log entry that was applied.
     package private(set) var appliedIndex: LogIndex
     package private(set) var appliedTerm: Term

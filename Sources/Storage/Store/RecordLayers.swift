@@ -9,9 +9,11 @@ import API
 struct RecordLayers: ~Copyable {
     private(set) var active = RevisionBuffer()
     private(set) var committing: SealedRevisions?
+    private var environment: Environment
     private var view: ReadTransaction
 
     init(_ environment: Environment) throws(BackendError) {
+        self.environment = environment
         view = try ReadTransaction(environment)
     }
 
@@ -51,6 +53,9 @@ struct RecordLayers: ~Copyable {
         try view.renew()
         committing = nil
     }
+
+    /// Another view of the file as of the last commit.
+    func newView() throws(BackendError) -> ReadTransaction { try ReadTransaction(environment) }
 
     /// The file as of the last finished commit.
     func scan(

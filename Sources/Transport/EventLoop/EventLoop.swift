@@ -10,6 +10,7 @@
 
 import API
 import CLibuv
+import DequeModule
 import Glibc
 import Synchronization
 
@@ -35,6 +36,8 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
 
     private var batch: [Inbox.Item] = []
     private var turnEnd = TurnEnd()
+    /// Slices of long work, one for each of the coming turns.
+    private var slices: Deque<@Sendable () -> Void> = []
     private var turnTime: MonotonicTime?
     private var freeTimers: [TimerSlot] = []
     private var busyWait: BusyWait
@@ -139,6 +142,11 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         add(.work(work))
     }
 
+    public func postSlice(_ work: @escaping @Sendable () -> Void) {
+        assert(isCurrent, "only from the loop itself")
+        slices.append(work)
+    }
+
     private func add(_ item: Inbox.Item) {
         guard case .wakeNeeded = inbox.add(item) else { return }
         uv_async_send(wake)
@@ -163,6 +171,10 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     /// All that can be done without more input; then libuv polls.
     private func finishTurn() {
         var hasMore = runRounds()
+        if let slice = slices.popFirst() {
+            slice()
+            hasMore = runRounds()
+        }
         if stopping { hasMore = !stopOnceQuiet() }
         turnTime = nil
         if hasMore {
@@ -186,6 +198,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
             runGathered(.transmit)
             if turnEnd.isEmpty {
                 if stopping { return false }
+                if !slices.isEmpty { return true }
                 if looksForWork && busyWait.shouldLook(at: uv_hrtime()) { return true }
                 if inbox.fallAsleep() { return false }
             }
@@ -264,7 +277,9 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         turnsSinceStop += 1
         let open = closeForeignHandles()
         let force = turnsSinceStop > Self.turnsToStop
-        guard open == 0, turnEnd.isEmpty || force, inbox.close(force: force) else { return false }
+        let isQuiet = turnEnd.isEmpty && slices.isEmpty
+        guard open == 0, isQuiet || force, inbox.close(force: force) else { return false }
+        slices = []
         closeOwnHandles()
         return true
     }

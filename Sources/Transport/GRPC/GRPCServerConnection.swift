@@ -35,7 +35,7 @@ final class GRPCServerConnection: HTTP2Connection {
     }
 
     override func openStream() -> HTTP2Stream? {
-        guard session.queuedBytes <= server.configuration.maxHeldResponseBytes else { return nil }
+        guard session.refusalBytes <= server.configuration.maxHeldResponseBytes else { return nil }
         let stream = server.takeStream()
         stream.begin(self)
         return stream

@@ -256,20 +256,31 @@ final class GRPCServerStream: HTTP2Stream {
         finish(nil)
     }
 
-    /// grpc-go's limit, and that of a length in HTTP/2's window arithmetic.
-    private static let maxSendMessageBytes = Int(Int32.max)
+    func respond(_ message: ByteBlocks) {
+        send(message)
+        finish(nil)
+    }
 
     func send(capacity: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int) {
-        guard capacity <= Self.maxSendMessageBytes else {
-            return finish(
-                Status(
-                    .resourceExhausted,
-                    "grpc: trying to send message larger than max (\(capacity) vs. \(Self.maxSendMessageBytes))"
-                ))
-        }
+        guard capacity <= Limits.sendBytes else { return finish(.sentTooLarge(capacity)) }
         let queued = output.appendMessage(capacity: capacity, write)
         method?.counters?.sent(queued)
         session?.queued(queued, on: self)
+        sendOn()
+    }
+
+    func send(_ message: ByteBlocks) {
+        guard message.count <= Limits.sendBytes else {
+            return finish(.sentTooLarge(message.count))
+        }
+        let blockBytes = output.blockBytes
+        let queued = output.appendMessage(message)
+        method?.counters?.sent(queued)
+        session?.queued(queued, inBlocks: blockBytes, on: self)
+        sendOn()
+    }
+
+    private func sendOn() {
         if !hasSentHeaders {
             hasSentHeaders = true
             session?.submitResponse(self, ResponseHeaders.start.fields, hasBody: true)

@@ -97,18 +97,41 @@ struct MessageDeframer: ~Copyable {
     }
 }
 
+/// What stands before every message: a flag that it is not compressed, and its length.
+struct MessagePrefix {
+    static let size = 5
+    private let length: UInt32
+
+    /// - Parameter length: at most `Limits.sendBytes`.
+    init(length: Int) { self.length = UInt32(length).bigEndian }
+
+    @inline(__always)
+    func store(to place: UnsafeMutableRawPointer) {
+        place.storeBytes(of: 0, as: UInt8.self)
+        place.storeBytes(of: length, toByteOffset: 1, as: UInt32.self)
+    }
+
+    func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
+        withUnsafeTemporaryAllocation(byteCount: Self.size, alignment: 1) { place in
+            guard let base = place.baseAddress else { return }
+            store(to: base)
+            body(UnsafeRawBufferPointer(place))
+        }
+    }
+}
+
 extension ByteQueue {
     /// Appends a message of at most `capacity` bytes with its prefix, encoded in place by `write`.
     /// - Returns: the bytes added.
     mutating func appendMessage(
         capacity: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int
     ) -> Int {
-        let room = reserve(capacity + 5)
-        let length = write(UnsafeMutableRawBufferPointer(start: room + 5, count: capacity))
+        let prefix = MessagePrefix.size
+        let room = reserve(capacity + prefix)
+        let length = write(UnsafeMutableRawBufferPointer(start: room + prefix, count: capacity))
         precondition(length >= 0 && length <= capacity, "encoded past the end of its buffer")
-        room.storeBytes(of: 0, as: UInt8.self)
-        room.storeBytes(of: UInt32(length).bigEndian, toByteOffset: 1, as: UInt32.self)
-        commit(length + 5)
-        return length + 5
+        MessagePrefix(length: length).store(to: room)
+        commit(prefix + length)
+        return prefix + length
     }
 }

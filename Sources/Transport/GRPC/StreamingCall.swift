@@ -26,6 +26,9 @@ public struct StreamingCall: @unchecked Sendable {
     /// What the client sent along.
     public var context: CallContext { CallContext(stream: stream, generation: generation) }
 
+    /// Where the call lives.
+    public var executor: any ActorExecutor { stream.completions.executor }
+
     /// Whether the call still goes on.
     public var isOpen: Bool { stream.generation == generation && stream.isOpen }
 
@@ -56,6 +59,15 @@ public struct StreamingCall: @unchecked Sendable {
     /// Sends `message`. False, and nothing is sent, when `isWritable` is false.
     @discardableResult
     public func send(_ message: [UInt8]) -> Bool { message.withUnsafeBytes { send($0) } }
+
+    /// Sends `message`, which is handed over in its blocks. False, and nothing is sent, when
+    /// `isWritable` is false.
+    @discardableResult
+    public func send(_ message: ByteBlocks) -> Bool {
+        guard isWritable else { return false }
+        stream.send(message)
+        return true
+    }
 
     /// Ends the call: after what was sent, with OK or an error. The handler is let go.
     public func finish(_ status: Status? = nil) {

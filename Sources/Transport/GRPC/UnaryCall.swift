@@ -48,6 +48,18 @@ public struct UnaryCall: @unchecked Sendable {
         }
     }
 
+    /// Answers with `message`, an encoded response in blocks, which is handed over.
+    public func respond(_ message: ByteBlocks) {
+        if stream.completions.executor.isCurrent {
+            if isOpen { stream.respond(message) }
+        } else {
+            stream.completions.add(self, .blocks(message))
+        }
+    }
+
+    /// Whether nobody waits for the answer any more, as far as can be told from this thread.
+    public var isAbandoned: Bool { stream.completions.executor.isCurrent && !isOpen }
+
     /// Ends the call with an error.
     public func fail(_ status: Status) {
         if stream.completions.executor.isCurrent {
@@ -64,6 +76,7 @@ public struct UnaryCall: @unchecked Sendable {
 final class CompletionQueue: Sendable {
     enum Answer: Sendable {
         case message([UInt8])
+        case blocks(ByteBlocks)
         case failure(Status)
     }
 
@@ -90,6 +103,7 @@ final class CompletionQueue: Sendable {
         for (call, answer) in batch {
             switch answer {
             case .message(let bytes): call.respond(bytes)
+            case .blocks(let message): call.respond(message)
             case .failure(let status): call.fail(status)
             }
         }

@@ -4,8 +4,9 @@
 import API
 
 class HTTP2Connection: HTTP2SessionOwner {
-    /// Frames that are gathered for one write.
-    static let writeBytes = 1 << 20
+    /// Frames that are gathered for one write. A turn has one: more of a large answer waits for
+    /// the next, lest others wait for all of it.
+    static let writeBytes = 256 << 10
     /// When the stream holds more than this, gathering waits for `drained`, and so does reading: a
     /// side that does not read its answers is not given more of them to come.
     static let bufferedBytesLimit = 1 << 20
@@ -109,22 +110,37 @@ class HTTP2Connection: HTTP2SessionOwner {
 
     private func flush() {
         guard !isClosed else { return }
-        while stream.bufferedBytes <= Self.bufferedBytesLimit {
+        var isMore = true
+        repeat {
+            guard stream.bufferedBytes <= Self.bufferedBytesLimit else { break }
             let isSound = session.gather(into: sink, limit: Self.writeBytes)
-            let isMore = sink.bytes.count >= Self.writeBytes
+            isMore = sink.bytes.count >= Self.writeBytes && isSound
             if !sink.bytes.isEmpty {
                 stream.write(sink.bytes.bytes)
-                sink.bytes.reset(keepingCapacity: 256 << 10)
+                sink.bytes.reset(keepingCapacity: 2 * Self.writeBytes)
             }
             guard !isClosed else { return }
             if !isSound { isClosing = true }
-            if !isSound || !isMore { break }
-        }
+        } while isMore && isClosing
         if isClosing || session.isFinished {
             finish()
-        } else if stream.bufferedBytes > Self.bufferedBytesLimit && !isReadingPaused {
+        } else if stream.bufferedBytes > Self.bufferedBytesLimit {
+            guard !isReadingPaused else { return }
             isReadingPaused = true
             stream.pauseReading()
+        } else if isMore {
+            flushInNextTurn()
+        }
+    }
+
+    private func flushInNextTurn() {
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        // Sound: the slice runs on this executor, where the connection lives.
+        nonisolated(unsafe) let connection = self
+        executor.postSlice {
+            connection.isFlushScheduled = false
+            connection.flush()
         }
     }
 

@@ -37,6 +37,9 @@ final class HTTP2Session {
     private(set) var openStreamCount = 0
     /// Bytes in the outputs of all streams.
     private(set) var queuedBytes = 0
+    /// Those of them in blocks, and how many streams have such.
+    private var blockBytes = 0
+    private var streamsWithBlocks = 0
     /// DATA or HEADERS have gone out since this was last cleared (see PingPolicy).
     var hasSent = false
 
@@ -175,11 +178,30 @@ final class HTTP2Session {
     /// `size` bytes have been written to `stream.output`.
     func queued(_ size: Int, on stream: HTTP2Stream) { queuedBytes += size }
 
+    /// A message was appended to `stream.output` in blocks. `size` is that of message and prefix.
+    func queued(_ size: Int, inBlocks old: Int, on stream: HTTP2Stream) {
+        queuedBytes += size
+        blocksChanged(from: old, on: stream)
+    }
+
     /// Drops what the stream still had to send.
     func forgetOutput(of stream: HTTP2Stream) {
+        let blockBytes = stream.output.blockBytes
         queuedBytes -= stream.output.count
         stream.output.reset()
+        blocksChanged(from: blockBytes, on: stream)
     }
+
+    private func blocksChanged(from old: Int, on stream: HTTP2Stream) {
+        let new = stream.output.blockBytes
+        blockBytes += new - old
+        if old == 0 && new > 0 { streamsWithBlocks += 1 }
+        if old > 0 && new == 0 { streamsWithBlocks -= 1 }
+    }
+
+    /// Bytes in the outputs of all streams, but for one large answer if it is the only one: a
+    /// client that takes its time over that may make other calls meanwhile.
+    var refusalBytes: Int { queuedBytes - (streamsWithBlocks == 1 ? blockBytes : 0) }
 
     func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
         nghttp2_submit_rst_stream(
@@ -285,7 +307,7 @@ final class HTTP2Session {
         stream.previousOpen = nil
         stream.nextOpen = nil
         openStreamCount -= 1
-        queuedBytes -= stream.output.count
+        forgetOutput(of: stream)
         stream.isDrainListed = false
         stream.session = nil
         stream.closed(code)
@@ -299,9 +321,10 @@ final class HTTP2Session {
         guard let sink else { preconditionFailure("nghttp2 sends outside gather") }
         guard sink.bytes.count < limit else { return false }
         sink.bytes.append(UnsafeRawBufferPointer(start: header, count: 9))
-        sink.bytes.append(UnsafeRawBufferPointer(rebasing: stream.output.bytes.prefix(size)))
-        stream.output.consume(size)
+        let blockBytes = stream.output.blockBytes
+        stream.output.move(size, to: &sink.bytes)
         queuedBytes -= size
+        if blockBytes > 0 { blocksChanged(from: blockBytes, on: stream) }
         hasSent = true
         if stream.output.count <= stream.drainMark && !stream.isDrainListed {
             stream.isDrainListed = true

@@ -21,7 +21,7 @@ class HTTP2Stream {
     /// The session that carries the stream; nil before it is opened and after it is closed.
     /// Unsafe: the session outlives its streams, it detaches all of them before it goes.
     final unowned(unsafe) var session: HTTP2Session?
-    final var output = ByteQueue()
+    final var output = OutputQueue()
     final var outputEnd = OutputEnd.open
     /// nghttp2 found nothing to send and waits for `HTTP2Session.resume`.
     final var isDeferred = false

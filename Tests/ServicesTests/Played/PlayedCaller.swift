@@ -22,6 +22,14 @@ final class Caller: Replying, @unchecked Sendable {
         onAnswer()
     }
 
+    func respond(_ message: ByteBlocks) {
+        answers.append(.message(message.array))
+        onAnswer()
+    }
+
+    /// Goes away, as a client that cancels its call.
+    var isAbandoned = false
+
     func fail(_ status: Status) {
         answers.append(.failure(status))
         onAnswer()
@@ -73,6 +81,13 @@ enum Request {
     static func delete(_ key: String, to end: String = "", prevKV: Bool = false) -> [UInt8] {
         bytes(key, end) { key, end in
             encoded { $0.appendDeleteRangeRequest(key: key, rangeEnd: end, prevKV: prevKV) }
+        }
+    }
+
+    static func compact(_ revision: Int64, isPhysical: Bool = false) -> [UInt8] {
+        encoded {
+            $0.appendField(1, int64: revision)
+            $0.appendField(2, bool: isPhysical)
         }
     }
 

@@ -257,6 +257,11 @@ final class PlayedMember {
         call { life, caller in request.withUnsafeBytes { life.kv.range($0, caller) } }
     }
 
+    func compact(_ revision: Int64, isPhysical: Bool = false) -> Caller {
+        let request = Request.compact(revision, isPhysical: isPhysical)
+        return call { life, caller in request.withUnsafeBytes { life.kv.compact($0, caller) } }
+    }
+
     func alarm(_ request: [UInt8]) -> Caller {
         call { life, caller in request.withUnsafeBytes { life.maintenance.alarm($0, caller) } }
     }
