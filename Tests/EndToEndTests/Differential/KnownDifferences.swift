@@ -14,11 +14,9 @@ struct KnownDifference: Sendable {
     enum Treatment: Sendable {
         /// These fields are not looked at.
         case ignore([(MessageType, Int)])
-        /// Such a request goes to Cairn alone, which must refuse it with this status; nil stands
-        /// for any that says the argument is invalid.
-        case onlyCairn(@Sendable (Step, Moment) -> Bool, refusing: @Sendable (Step) -> Status?)
-        /// Such a request goes to Cairn alone, which must answer it.
-        case onlyCairnAnswers(@Sendable (Step, Moment) -> Bool)
+        /// Such a request goes to Cairn alone, whose answer must be one of those.
+        case onlyCairn(
+            @Sendable (Step, Moment) -> Bool, accepts: @Sendable (Step, Moment, Answer) -> Bool)
         /// Such a request goes to neither.
         case leftOut(@Sendable (Step) -> Bool)
         /// Both answers to a request are brought to a form in which they must be equal.
@@ -39,21 +37,33 @@ struct KnownDifference: Sendable {
             then: "it is not sorted, and within a Txn the Txn is executed",
             treatment: .onlyCairn(
                 { step, _ in step.request?.hasInvalidSort == true },
-                refusing: { step in
+                accepts: { step, _, answer in
+                    guard case .refused(let status) = answer else { return false }
                     // Within a Txn another fault may be found first.
-                    guard case .call(.range, let range) = step else { return nil }
-                    return range.bytes(1).isEmpty
-                        ? Status(.invalidArgument, "etcdserver: key is not provided")
-                        : Status(.invalidArgument, "etcdserver: invalid sort option")
+                    guard case .call(.range, let range) = step, !range.bytes(1).isEmpty else {
+                        return status.code == .invalidArgument
+                    }
+                    return status
+                        == Status(.invalidArgument, "etcdserver: invalid sort option")
                 })),
         KnownDifference(
-            now: "HashKV at the compact revision itself is answered",
+            now: "HashKV of a compact revision is answered: of the newest from the store, of "
+                + "those before it from the hashes that compactions left, ten and until a restart",
             then: "it is refused as compacted",
-            treatment: .onlyCairnAnswers { step, moment in
-                guard case .call(.hashKV, let request) = step else { return false }
-                let revision = request.revision(1, at: moment)
-                return revision > 0 && revision == moment.compacted
-            }),
+            treatment: .onlyCairn(
+                { step, moment in
+                    guard case .call(.hashKV, let request) = step else { return false }
+                    let revision = request.revision(1, at: moment)
+                    return revision != 0 && moment.compactions.contains(revision)
+                },
+                accepts: { step, moment, answer in
+                    switch answer {
+                    case .answered: true
+                    case .refused(let status):
+                        step.request?.revision(1, at: moment) != moment.compacted
+                            && status.code == .outOfRange
+                    }
+                })),
         KnownDifference(
             now: "keys_only has no lease", then: "it has",
             treatment: .rewrite { request, answer in

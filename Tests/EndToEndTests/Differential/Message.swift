@@ -43,8 +43,10 @@ enum RevisionChoice: Hashable, Sendable {
 /// Where a store stands.
 struct Moment: Hashable, Sendable {
     var newest: Int64 = 1
+    /// The revisions of all compactions, which grow.
+    var compactions: [Int64] = []
     /// 0 before the first compaction.
-    var compacted: Int64 = 0
+    var compacted: Int64 { compactions.last ?? 0 }
 }
 
 // MARK: - Building and looking

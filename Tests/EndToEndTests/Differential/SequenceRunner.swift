@@ -131,25 +131,28 @@ final class SequenceRunner {
     ) throws {
         guard case .call(let method, let request) = step else { return }
         let ours = try Answer(method, answers.ours)
-        let theirs: Answer
         let difference: String?
+        let theirs: String
         if KnownDifference.isForCairnAlone(step, at: sent) {
-            (theirs, difference) = KnownDifference.judge(ours, to: step, at: sent)
+            let broken = KnownDifference.broken(by: ours, to: step, at: sent)
+            difference = broken.map { "what 3.7 does: \($0.now)" }
+            theirs = "(not asked)"
         } else {
-            theirs = try Answer(method, answers.theirs)
-            difference = Comparison.difference(request, ours: ours, theirs: theirs)
+            let answer = try Answer(method, answers.theirs)
+            difference = Comparison.difference(request, ours: ours, theirs: answer)
+            theirs = answer.text
         }
         record(step, ours.text, at: sent)
         if let difference {
             outcome.mismatch = Mismatch(
                 index: index, request: request.text(at: sent), difference: difference,
-                ours: ours.text, theirs: theirs.text)
+                ours: ours.text, theirs: theirs)
             return
         }
         if case .answered = ours {
             outcome.statistics.accepted[method, default: 0] += 1
             if method == .compact {
-                moment.compacted = request.revision(1, at: sent)
+                moment.compactions.append(request.revision(1, at: sent))
                 isCompacting = true
             }
         } else {
@@ -161,7 +164,7 @@ final class SequenceRunner {
     /// Waits for the end of compactions: a physical one that is refused waits as well.
     private func settle() async {
         var compact = Message(.compact)
-        compact.set(1, moment.compacted)
+        compact.set(1, .compacted(0))
         compact.set(2, 1)
         _ = await pair.exchange([
             ServerPair.Request(method: .compact, bytes: compact.encoded(at: moment))
@@ -194,32 +197,16 @@ extension KnownDifference {
 
     private func isForCairnAlone(_ step: Step, at moment: Moment) -> Bool {
         switch treatment {
-        case .onlyCairn(let applies, _), .onlyCairnAnswers(let applies): applies(step, moment)
+        case .onlyCairn(let applies, _): applies(step, moment)
         case .ignore, .leftOut, .rewrite, .avoided: false
         }
     }
 
-    /// Whether Cairn's answer to a request that it alone has got is the one that it must give.
-    /// - Returns: what was to be expected, and in what the answer differs from it.
-    static func judge(_ ours: Answer, to step: Step, at moment: Moment) -> (Answer, String?) {
-        for known in all where known.isForCairnAlone(step, at: moment) {
-            switch (known.treatment, ours) {
-            case (.onlyCairn(_, let refusal), _):
-                if let expected = refusal(step) {
-                    let isExpected = ours == .refused(expected)
-                    return (.refused(expected), isExpected ? nil : "3.7's rule: \(known.now)")
-                }
-                if case .refused(let status) = ours, status.code == .invalidArgument {
-                    return (ours, nil)
-                }
-                return (
-                    .refused(Status(.invalidArgument, "(any)")), "3.7's rule: \(known.now)"
-                )
-            case (.onlyCairnAnswers, .refused):
-                return (.answered(Message(.hashKVAnswer)), "3.7's rule: \(known.now)")
-            default: break
-            }
+    /// The rule that Cairn's answer breaks, to a request that it alone has got.
+    static func broken(by answer: Answer, to step: Step, at moment: Moment) -> KnownDifference? {
+        all.first {
+            guard case .onlyCairn(let applies, let accepts) = $0.treatment else { return false }
+            return applies(step, moment) && !accepts(step, moment, answer)
         }
-        return (ours, nil)
     }
 }
