@@ -7,9 +7,7 @@ extension EndToEnd {
     /// The same writes to a member and to a real etcd, and the same watchers: equal events.
     @Suite(
         "Watch beside etcd 3.5",
-        .enabled(
-            if: Rival.exists,
-            "Scripts/fetch-rivals.sh fetches the etcd it is compared with"))
+        .enabled(if: Rival.isExpected, Rival.absence))
     struct WatchDifferentialTests {
         private static let keys = (0..<12).map { String(format: "k%02d", $0) }
 

@@ -7,9 +7,7 @@ extension EndToEnd {
     /// The same calls about leases, locks and elections to a member and to a real etcd.
     @Suite(
         "leases beside etcd 3.5",
-        .enabled(
-            if: Rival.exists,
-            "Scripts/fetch-rivals.sh fetches the etcd it is compared with"))
+        .enabled(if: Rival.isExpected, Rival.absence))
     struct LeaseDifferentialTests {
         let member: MemberProcess
         let rival: MemberProcess
