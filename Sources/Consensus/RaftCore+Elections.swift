@@ -14,10 +14,8 @@ extension RaftCore {
             tickLeader()
         case .follower, .preCandidate, .candidate:
             // Randomised, so that split votes are rare and soon over (section 5.2).
-            if electionElapsed >= timeout {
-                electionElapsed = 0
-                campaignIfAllowed()
-            }
+            // Who may not campaign goes on counting: its leader's lease must run out too.
+            if electionElapsed >= timeout, campaignIfAllowed() { electionElapsed = 0 }
         }
     }
 
@@ -53,18 +51,21 @@ extension RaftCore {
     }
 
     /// - Parameter isTransfer: the leader asks for it, so nobody need be asked beforehand.
-    mutating func campaignIfAllowed(isTransfer: Bool = false) {
+    /// - Returns: whether it campaigns.
+    @discardableResult
+    mutating func campaignIfAllowed(isTransfer: Bool = false) -> Bool {
         guard role != .leader, isVoter || departure != nil, !hasStorageFailed, install == nil
-        else { return }
+        else { return false }
         // The outcome of a change that is committed already must count in this election.
         let floor = max(applied, log.compacted.index)
-        guard !log.hasConfigurationChange(after: floor, through: committed) else { return }
+        guard !log.hasConfigurationChange(after: floor, through: committed) else { return false }
         actions.changes.append(.startedElection(term))
         if options.preVote, !isTransfer {
             askForPreVotes()
         } else {
             askForVotes(isTransfer: isTransfer)
         }
+        return true
     }
 
     /// Nothing is promised: the term stays, and so does the vote (thesis, section 9.6).
@@ -124,12 +125,17 @@ extension RaftCore {
         } else {
             send(.voteResponse(granted: false), to: message.from)
         }
+        // Whoever asks takes this member for a voter, which it is not any more, and cannot win
+        // without it: it must learn what this member knows.
+        if !isVoter, !hearsLeader, !log.isNotAhead(of: last) { departure = committed }
     }
 
     /// While a leader is heard of, nobody else is given a vote, so that a member which was cut
     /// off or removed does not disturb (thesis, section 4.2.3).
-    var hasLiveLeader: Bool {
-        options.checkQuorum && leader != .none && electionElapsed < options.electionTicks
+    var hasLiveLeader: Bool { options.checkQuorum && hearsLeader }
+
+    private var hearsLeader: Bool {
+        leader != .none && electionElapsed < options.electionTicks
     }
 
     mutating func becomeFollower(_ newTerm: Term, leader newLeader: MemberID) {

@@ -83,7 +83,7 @@ extension RaftCore {
     /// others knows that its change is committed (thesis, section 4.2.2). If it left before, the
     /// others might still need its vote, and its log could be longer than theirs: of two members
     /// the one that stays would wait for ever. For the same reason it may campaign once more if
-    /// it loses office before.
+    /// it loses office before, or is asked for a vote that it cannot give.
     private mutating func prepareToLeave() {
         departure = membershipSince
         abortTransfer()

@@ -97,7 +97,7 @@ public struct RaftCore: Equatable, Sendable {
     /// No configuration change is taken on before this index is applied (thesis, section 4.1).
     var pendingChange = LogIndex.zero
     var transfer: LeaderTransfer?
-    /// It lost its vote here, as a leader, and is not sure yet that the others know.
+    /// It has lost its vote, here at the latest, and the others may not know yet.
     var departure: LogIndex?
     var reads = ReadRounds()
 
@@ -202,8 +202,12 @@ extension RaftCore {
         let now = HardState(term: term, vote: vote, commit: committed)
         let restart = actions.restart
         actions.restart = nil
+        // A change of members that is committed must be remembered: whoever is removed goes away,
+        // and its vote would be missed by one that forgot.
+        let floor = max(writtenHardState.commit, log.compacted.index)
         let mustSync =
-            restart != nil || log.handed < log.last || now.term != writtenHardState.term
+            restart != nil || log.hasConfigurationChange(after: floor, through: committed)
+            || log.handed < log.last || now.term != writtenHardState.term
             || now.vote != writtenHardState.vote
         if mustSync || (actions.isTick && now.commit != writtenHardState.commit) {
             writes = WriteNumber(writes.rawValue + 1)

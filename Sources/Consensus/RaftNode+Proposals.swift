@@ -13,12 +13,15 @@ extension RaftNode {
     /// waits for one, as long as a request may take.
     ///
     /// - Parameter proposal: told what becomes of it, or handed back with the entry at apply.
+    /// - Parameter onlyIn: proposed only if this member leads in that term when the turn ends, else
+    ///   dropped: for what the leader decides, which another must not take up. Nil: any leader may.
     /// - Throws: if it is refused at once; `proposal` hears nothing then.
     public func propose(
         _ data: [UInt8], kind: Entry.Kind = .normal, proposal: (any Proposal)?,
-        priority: ProposalPriority = .normal
+        priority: ProposalPriority = .normal, onlyIn term: Term? = nil
     ) throws(ProposalRefusal) {
         try admit(cost: data.count + Entry.overhead, priority)
+        if let term { gatheredOnlyIn.append((place: gathered.count, term: term)) }
         gather(ProposedEntry(kind: kind, data: data), for: proposal)
         flushAtTurnEnd()
     }
@@ -59,6 +62,7 @@ extension RaftNode {
 
     func flushProposals() {
         isFlushComing = false
+        if !gatheredOnlyIn.isEmpty { dropOutdated() }
         guard !gathered.isEmpty, core.hasOpenLeader, !isStopped else { return }
         let entries = gathered
         let proposals = gatheredFor
@@ -72,6 +76,17 @@ extension RaftNode {
         }
         // A configuration change goes alone: it may be refused while others are not.
         for (entry, proposal) in zip(entries, proposals) { submit([entry], [proposal]) }
+    }
+
+    /// Drops what was decided in a term that this member does not lead in any more.
+    private func dropOutdated() {
+        let conditions = gatheredOnlyIn
+        gatheredOnlyIn = []
+        for (place, term) in conditions.reversed()
+        where core.role != .leader || core.term != term {
+            gatheredBytes -= gathered.remove(at: place).data.count + Entry.overhead
+            gatheredFor.remove(at: place)?.dropped(.refused(.noLeader))
+        }
     }
 
     func submit(_ entries: [ProposedEntry], _ proposals: [(any Proposal)?]) {
@@ -104,6 +119,7 @@ extension RaftNode {
         let proposals = gatheredFor
         gathered = []
         gatheredFor = []
+        gatheredOnlyIn = []
         gatheredBytes = 0
         for proposal in proposals { proposal?.dropped(.refused(refusal)) }
     }

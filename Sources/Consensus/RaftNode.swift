@@ -31,6 +31,8 @@ public actor RaftNode {
     // Proposals: of this turn, or while there is no leader; in the log; with the core.
     var gathered: [ProposedEntry] = []
     var gatheredFor: [(any Proposal)?] = []
+    /// Which of them count in one term only.
+    var gatheredOnlyIn: [(place: Int, term: Term)] = []
     var gatheredBytes = 0
     var gatheredSince = 0
     var isFlushComing = false

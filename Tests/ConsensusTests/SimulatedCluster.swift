@@ -309,7 +309,8 @@ struct SimulatedCluster {
     var standing: String {
         members.map { member in
             guard let core = member.core else { return "\n\(member.id.hex) down" }
-            return "\n\(member.id.hex) \(core.role) term \(core.term.rawValue) of \(core.leader.hex)"
+            return
+                "\n\(member.id.hex) \(core.role) term \(core.term.rawValue) of \(core.leader.hex)"
                 + " log \(core.log.compacted.text)...\(core.log.end.text)"
                 + " commit \(core.committed.rawValue) applied \(core.applied.rawValue)"
                 + " \(core.confState) install \(core.install == nil ? "no" : "yes")"

@@ -81,7 +81,7 @@ struct GRPCStreamingTests {
     func clientStreaming() {
         let recorder = ServerRecorder()
         let pair = pair(recorder)
-        recorder.onHalfClose = { call in
+        recorder.onHalfClose = { [unowned recorder] call in
             call.send(Array("\(recorder.messages.count)".utf8))
             call.finish()
         }
@@ -185,7 +185,6 @@ struct GRPCStreamingTests {
         fill()
         pair.executor.run()
         #expect(sent > 400 && sent < 450, "window and bound, not more: \(sent)")
-        #expect(recorder.call?.isWritable == false)
         let before = sent
         call.resumeReceiving()
         recorder.onWritable = nil

@@ -16,7 +16,8 @@ final class ClientLoop: @unchecked Sendable {
     private var connections: [GRPCClientConnection] = []
     private var lanes: [Lane] = []
 
-    private let put: RequestTemplate
+    /// Of several sizes.
+    private let puts: [RequestTemplate]
     private let range: RequestTemplate
     private let serializableRange: RequestTemplate
     private let txn: RequestTemplate
@@ -48,7 +49,7 @@ final class ClientLoop: @unchecked Sendable {
     /// - Parameter name: of the thread; the system keeps 15 bytes.
     init(_ workload: Workload, authority: String, name: String) throws(TransportError) {
         loop = try EventLoop(name: name)
-        put = .put(keySize: workload.keySize, valueSize: workload.valueSize)
+        puts = workload.valueSizes.map { .put(keySize: workload.keySize, valueSize: $0) }
         range = .range(keySize: workload.keySize, isSerializable: false)
         serializableRange = .range(keySize: workload.keySize, isSerializable: true)
         txn = .txn(keySize: workload.keySize, valueSize: workload.valueSize)
@@ -128,7 +129,7 @@ final class ClientLoop: @unchecked Sendable {
 
     private func message(of kind: RequestKind) -> (GRPCClientMethod, RequestTemplate) {
         switch kind {
-        case .put: (putMethod, put)
+        case .put: (putMethod, puts[issued % puts.count])
         case .range: (rangeMethod, range)
         case .serializableRange: (rangeMethod, serializableRange)
         case .txn: (txnMethod, txn)

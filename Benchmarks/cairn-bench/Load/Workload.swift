@@ -1,5 +1,7 @@
 // What is asked of a server: which requests, how many at once, of what size.
 
+import Foundation
+
 /// The mix of requests.
 enum Operation: String, CaseIterable, Codable {
     case put
@@ -31,6 +33,8 @@ struct Workload: Codable {
     /// In bytes, as the next; no less than the digits of `keySpace`.
     var keySize = 32
     var valueSize = 256
+    /// Values are of sizes between; nil: all of `valueSize`.
+    var largestValueSize: Int?
     /// How many different keys there are.
     var keySpace = 100_000
     var keyOrder = KeyOrder.random
@@ -43,6 +47,17 @@ struct Workload: Codable {
     /// Requests per second to send, answered or not; nil is the closed loop: the next as soon as
     /// one is answered.
     var rate: Double?
+
+    /// A few sizes from the smallest to the largest, each the same part larger than the last.
+    var valueSizes: [Int] {
+        guard let largestValueSize, largestValueSize > valueSize else { return [valueSize] }
+        let count = 13
+        let ratio = Double(largestValueSize) / Double(max(1, valueSize))
+        return (0..<count).map { step in
+            let part = Double(step) / Double(count - 1)
+            return Int((Double(max(1, valueSize)) * pow(ratio, part)).rounded())
+        }
+    }
 
     var title: String {
         let values = operation == .put || operation == .mixed || operation == .txn

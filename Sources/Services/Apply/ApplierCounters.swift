@@ -12,15 +12,18 @@ package struct ApplierCounters: Sendable {
     package let txns: Counter
     /// Bytes of keys and values put.
     package let putBytes: Gauge
+    package let leases: LeaseCounters
 
     package init(
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
-        txns: Counter = Counter(), putBytes: Gauge = Gauge()
+        txns: Counter = Counter(), putBytes: Gauge = Gauge(),
+        leases: LeaseCounters = LeaseCounters()
     ) {
         self.puts = puts
         self.ranges = ranges
         self.deletes = deletes
         self.txns = txns
         self.putBytes = putBytes
+        self.leases = leases
     }
 }

@@ -31,7 +31,8 @@ extension MVCCStore {
     /// HashKV).
     /// - Throws: `.compacted`, `.futureRevision`, `.busy`; `then` is not called then.
     package func hash(
-        at revision: Revision?, _ then: @escaping @Sendable (Result<KeyValueHash, StoreError>) -> Void
+        at revision: Revision?,
+        _ then: @escaping @Sendable (Result<KeyValueHash, StoreError>) -> Void
     ) throws(StoreError) {
         let compacted = compacted ?? .neverCompacted
         if let revision {

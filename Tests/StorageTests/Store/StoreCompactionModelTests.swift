@@ -24,7 +24,9 @@ private struct RecordsTwin {
         for (sub, change) in twin.changes[before...].enumerated() {
             let place = RevisionPosition(main: Revision(change.main), sub: Int64(sub))
             var buffer = ByteBuffer()
-            if let pair = change.pair { pair.append(to: &buffer) } else {
+            if let pair = change.pair {
+                pair.append(to: &buffer)
+            } else {
                 change.key.withUnsafeBytes { buffer.appendTombstone(key: $0) }
             }
             records.append(
@@ -224,13 +226,15 @@ private final class Run {
 
     /// Every revision that may be read reads as it was; others are refused.
     private func read() throws {
-        let revision = pins.randomElement(using: &dice) ?? model.twin.revision
-        let query = RangeQuery(revision: Revision(revision))
+        let pin = pins.randomElement(using: &dice)
+        let revision = pin ?? model.twin.revision
+        var query = RangeQuery(revision: Revision(revision))
+        query.isPinned = pin != nil
         let all = KeyRange(key: [0], end: .open)
         let pairs = try harness.read { try $0.pairs(all, query).pairs }
         #expect(pairs == model.twin.state(at: revision))
         let old = model.compacted - 1
-        guard old >= 0, !pins.contains(old) else { return }
+        guard old >= 0 else { return }
         #expect(throws: StoreError.compacted(oldest: Revision(model.compacted))) {
             try harness.read { try $0.pairs(all, RangeQuery(revision: Revision(old))) }
         }

@@ -27,6 +27,20 @@ final class StoreHarness {
             environment, configuration, on: core, committingOn: disk)
     }
 
+    /// Starts on what another store has left in `directory`.
+    init(in directory: TemporaryDirectory) throws {
+        self.directory = directory
+        configuration = StoreConfiguration(path: directory.path + "/cairn.mdb")
+        (store, summary) = try MVCCStore.open(configuration, on: core, committingOn: disk)
+        lastIndex = summary.consistentIndex
+    }
+
+    /// The process dies and does not start again.
+    func crashLeavingFile() {
+        for executor in [core, disk] { executor.die() }
+        store = nil
+    }
+
     deinit {
         for executor in [core, disk] { executor.die() }
     }

@@ -97,7 +97,6 @@ struct Dice: RandomNumberGenerator {
     }
 }
 
-
 extension MVCCStore {
     /// A deletion shows what it deletes.
     func perform(_ operation: Operation) throws {
