@@ -11,11 +11,12 @@ enum Answer: Hashable, Sendable {
     init(_ method: Method, _ result: Result<[UInt8], Status>) throws {
         switch result {
         case .success(let bytes):
-            self = .answered(
-                try bytes.withUnsafeBytes {
-                    try Message(
-                        method.answer, decoding: $0, ignoring: KnownDifference.ignores)
-                })
+            var message = try bytes.withUnsafeBytes {
+                try Message(method.answer, decoding: $0, ignoring: KnownDifference.ignores)
+            }
+            // The header comes with the last chunk.
+            if method == .rangeStream { message.moveHeaderToFront() }
+            self = .answered(message)
         case .failure(let status): self = .refused(status)
         }
     }
@@ -97,6 +98,11 @@ enum Comparison {
 }
 
 extension Message {
+    fileprivate mutating func moveHeaderToFront() {
+        guard let place = fields.firstIndex(where: { $0.number == 1 }) else { return }
+        fields.insert(fields.remove(at: place), at: 0)
+    }
+
     /// Of an operation: its request.
     fileprivate var inner: Message? {
         guard case .message(let message)? = fields.first?.value else { return nil }

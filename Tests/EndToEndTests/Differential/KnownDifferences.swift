@@ -47,6 +47,32 @@ struct KnownDifference: Sendable {
                         == Status(.invalidArgument, "etcdserver: invalid sort option")
                 })),
         KnownDifference(
+            now: "RangeStream sends a Range in chunks, but none that is sorted or filtered",
+            then: "there is none: it gets the same Range",
+            treatment: .onlyCairn(
+                { step, _ in
+                    guard case .call(.rangeStream, let range) = step else { return false }
+                    return range.isSorted || range.hasRevisionFilter
+                },
+                accepts: { step, _, answer in
+                    guard let range = step.request, case .refused(let status) = answer else {
+                        return false
+                    }
+                    if range.bytes(1).isEmpty || range.hasInvalidSort {
+                        return status.code == .invalidArgument || status.code == .unimplemented
+                    }
+                    let what = range.isSorted ? "custom sort orders" : "revision filters"
+                    return status
+                        == Status(.unimplemented, "RangeStream does not support \(what)")
+                })),
+        KnownDifference(
+            now: "RangeStream with a target and no order goes through; its order is undefined",
+            then: "there is none",
+            treatment: .leftOut { step in
+                guard case .call(.rangeStream, let range) = step else { return false }
+                return range.number(5) == 0 && range.number(6) != 0
+            }),
+        KnownDifference(
             now: "HashKV of a compact revision is answered: of the newest from the store, of "
                 + "those before it from the hashes that compactions left, ten and until a restart",
             then: "it is refused as compacted",
@@ -138,6 +164,17 @@ extension Message {
         hasInside {
             $0.type == .range
                 && (!(0...2).contains($0.number(5)) || !(0...4).contains($0.number(6)))
+        }
+    }
+
+    /// Of a Range: whether it asks for another order than that of the keys.
+    fileprivate var isSorted: Bool {
+        number(5) != 0 && !(number(5) == 1 && number(6) == 0)
+    }
+
+    fileprivate var hasRevisionFilter: Bool {
+        fields.contains { field in
+            (10...13).contains(field.number) && field.value != .number(0)
         }
     }
 

@@ -27,13 +27,14 @@ struct Habits: Sendable {
     init(_ random: inout SplitMix64, methods: [Method] = Method.allCases) {
         let usual: [Method: ClosedRange<Int>] = [
             .put: 8...30, .range: 4...14, .delete: 1...5, .txn: 8...40, .compact: 0...2,
-            .hashKV: 0...2,
+            .hashKV: 0...2, .rangeStream: 0...6,
         ]
         weights = [:]
         for method in methods {
             weights[method] = usual[method].map { Int.random(in: $0, using: &random) }
         }
-        keyCount = Int.random(in: 3...14, using: &random)
+        keyCount =
+            random.chance(1, in: 8) ? 300 : Int.random(in: 3...14, using: &random)
         txnDepth = Int.random(in: 1...4, using: &random)
         maxTxnOps = random.picks(from: [3, 8, 128])
         restartEvery = random.picks(from: [800, 1500, 3000])
@@ -45,6 +46,9 @@ struct SequenceGenerator {
     var random: SplitMix64
     let habits: Habits
     private let methods: [Method]
+    /// What the transaction that is being made has put already; nil outside of one. One fault
+    /// refuses all of a transaction, so that there must be fewer of them than outside.
+    var keysOfTxn: Set<[UInt8]>?
 
     init(seed: UInt64, methods: [Method] = Method.allCases) {
         random = SplitMix64(seed: seed)
@@ -75,6 +79,7 @@ struct SequenceGenerator {
         switch method {
         case .put: put()
         case .range: range()
+        case .rangeStream: rangeStream()
         case .delete: delete()
         case .txn: txn()
         case .compact: compact()
@@ -86,13 +91,14 @@ struct SequenceGenerator {
 
     mutating func put() -> Message {
         var put = Message(.put)
-        put.set(1, key())
-        let ignoresValue = random.chance(1, in: 8)
-        if !ignoresValue || random.chance(1, in: 8) { put.set(2, value()) }
-        if random.chance(1, in: 30) { put.set(3, random.picks(from: [7, -1, Int64.max])) }
+        put.set(1, keyToChange())
+        let isInTxn = keysOfTxn != nil
+        let ignoresValue = random.chance(1, in: isInTxn ? 20 : 8)
+        if !ignoresValue || random.chance(1, in: 20) { put.set(2, value()) }
+        if random.chance(1, in: isInTxn ? 200 : 30) { put.set(3, random.picks(from: [7, -1, Int64.max])) }
         if random.chance(1, in: 2) { put.set(4, 1) }
         if ignoresValue { put.set(5, 1) }
-        if random.chance(1, in: 10) { put.set(6, 1) }
+        if random.chance(1, in: isInTxn ? 20 : 10) { put.set(6, 1) }
         return put
     }
 
@@ -122,10 +128,19 @@ struct SequenceGenerator {
         return range
     }
 
+    /// Mostly one that a stream serves: in the order of keys, without filters.
+    private mutating func rangeStream() -> Message {
+        var range = range()
+        if !random.chance(1, in: 30) {
+            range.fields.removeAll { [5, 6, 10, 11, 12, 13].contains($0.number) }
+        }
+        return range
+    }
+
     mutating func delete() -> Message {
         var delete = Message(.delete)
-        delete.set(1, key())
-        if random.chance(1, in: 2) { setRangeEnd(2, of: &delete) }
+        delete.set(1, keyToChange())
+        if random.chance(1, in: keysOfTxn == nil ? 2 : 4) { setRangeEnd(2, of: &delete) }
         if random.chance(1, in: 2) { delete.set(3, 1) }
         return delete
     }
@@ -156,7 +171,18 @@ struct SequenceGenerator {
         } + [[0xFF], [0xFF, 0xFF], [0, 0]]
 
     mutating func key() -> [UInt8] {
-        random.chance(1, in: 60) ? [] : random.picks(from: Self.keys[..<habits.keyCount])
+        if random.chance(1, in: keysOfTxn == nil ? 60 : 400) { return [] }
+        let number = Int.random(in: 0..<habits.keyCount, using: &random)
+        return number < Self.keys.count ? Self.keys[number] : Array("k\(number)".utf8)
+    }
+
+    /// A key that the transaction has not touched yet, mostly: else it is refused as a duplicate.
+    private mutating func keyToChange() -> [UInt8] {
+        var key = key()
+        guard let taken = keysOfTxn else { return key }
+        for _ in 0..<4 where taken.contains(key) { key = self.key() }
+        keysOfTxn?.insert(key)
+        return key
     }
 
     /// All conventions of `range_end`: from the key on, a prefix, any other key. It is absent
@@ -193,8 +219,8 @@ struct SequenceGenerator {
         case 0...5: .newest(-Int64.random(in: 0...12, using: &random))
         case 6: .newest(-Int64.random(in: 0...100, using: &random))
         case 7, 8: .compacted(Int64.random(in: -1...3, using: &random))
-        case 9, 10: .newest(Int64.random(in: -1...2, using: &random))
-        default: nil
+        case 9: .newest(Int64.random(in: -1...2, using: &random))
+        default: random.chance(1, in: keysOfTxn == nil ? 1 : 8) ? nil : .newest(0)
         }
     }
 

@@ -145,7 +145,7 @@ final class SequenceRunner {
         record(step, ours.text, at: sent)
         if let difference {
             outcome.mismatch = Mismatch(
-                index: index, request: request.text(at: sent), difference: difference,
+                index: index, request: step.text(at: sent), difference: difference,
                 ours: ours.text, theirs: theirs)
             return
         }

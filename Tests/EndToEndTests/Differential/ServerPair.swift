@@ -140,7 +140,11 @@ final class ServerPair {
                 exchange.completion = { continuation.resume(returning: $0) }
                 for (index, request) in requests.enumerated() {
                     exchange.expect(2)
-                    exchange.call(ours, request) { $0[index].ours = $1 }
+                    if request.method == .rangeStream {
+                        exchange.stream(ours, request) { $0[index].ours = $1 }
+                    } else {
+                        exchange.call(ours, request) { $0[index].ours = $1 }
+                    }
                     if request.isForOursAlone {
                         exchange.arrived()
                     } else {
@@ -177,9 +181,54 @@ final class ServerPair {
             }
         }
 
+        /// Calls for a stream, and puts its chunks together.
+        func stream(
+            _ connection: GRPCClientConnection, _ request: Request,
+            _ keep: @escaping (inout [Answers], Result<[UInt8], Status>) -> Void
+        ) {
+            let chunks = RangeChunks { [self] in
+                keep(&answers, $0)
+                arrived()
+            }
+            let call = connection.streaming(
+                Method.rangeStreamPath, options: Self.options, handler: chunks)
+            call.send(request.bytes)
+            call.halfClose()
+        }
+
         func arrived() {
             missing -= 1
             if missing == 0 { completion?(answers) }
         }
+    }
+}
+
+/// The messages of a RangeStream as the one RangeResponse that they come to (semantics.md,
+/// RangeStream): protobuf merges messages whose bytes stand one behind the other.
+private final class RangeChunks: GRPCClientStreamHandler {
+    private let completion: (Result<[UInt8], Status>) -> Void
+    private var merged: [UInt8] = []
+    private var fault: Status?
+
+    init(_ completion: @escaping (Result<[UInt8], Status>) -> Void) {
+        self.completion = completion
+    }
+
+    func received(_ message: sending UnsafeRawBufferPointer) {
+        do {
+            var reader = ProtobufReader(message)
+            while let field = try reader.next() {
+                guard field.number == 1 else { throw WireError.malformed }
+                merged += try field.bytes()
+            }
+        } catch {
+            fault = Status(.dataLoss, "a chunk that is none: \(error)")
+        }
+    }
+
+    func writable() {}
+
+    func finished(_ end: GRPCCallEnd) {
+        completion((fault ?? end.status).map { .failure($0) } ?? .success(merged))
     }
 }

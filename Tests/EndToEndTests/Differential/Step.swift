@@ -5,11 +5,13 @@ import Transport
 /// A method that is compared.
 enum Method: String, Sendable, CaseIterable {
     case put, range, delete, txn, compact, hashKV
+    /// New in 3.7: etcd 3.5 is asked for the same Range.
+    case rangeStream
 
     var request: MessageType {
         switch self {
         case .put: .put
-        case .range: .range
+        case .range, .rangeStream: .range
         case .delete: .delete
         case .txn: .txn
         case .compact: .compact
@@ -20,7 +22,7 @@ enum Method: String, Sendable, CaseIterable {
     var answer: MessageType {
         switch self {
         case .put: .putAnswer
-        case .range: .rangeAnswer
+        case .range, .rangeStream: .rangeAnswer
         case .delete: .deleteAnswer
         case .txn: .txnAnswer
         case .compact: .compactAnswer
@@ -28,17 +30,20 @@ enum Method: String, Sendable, CaseIterable {
         }
     }
 
-    /// Its path, with the header of its calls made once.
+    /// What etcd is called for, with the header of its calls made once.
     var path: GRPCClientMethod {
         switch self {
         case .put: Self.paths.put
-        case .range: Self.paths.range
+        case .range, .rangeStream: Self.paths.range
         case .delete: Self.paths.delete
         case .txn: Self.paths.txn
         case .compact: Self.paths.compact
         case .hashKV: Self.paths.hashKV
         }
     }
+
+    /// New in 3.7: the chunks of a Range.
+    static let rangeStreamPath = GRPCClientMethod("/etcdserverpb.KV/RangeStream")
 
     private static let paths = (
         put: GRPCClientMethod("/etcdserverpb.KV/Put"),
@@ -59,7 +64,7 @@ enum Step: Hashable, Sendable {
     /// Whether its answer depends on the history alone, so that it may overtake its neighbours.
     var isRead: Bool {
         switch self {
-        case .call(.range, _), .call(.hashKV, _): true
+        case .call(.range, _), .call(.rangeStream, _), .call(.hashKV, _): true
         case .call(.txn, let request): request.isReadOnlyTxn
         case .call, .restart: false
         }
@@ -67,6 +72,7 @@ enum Step: Hashable, Sendable {
 
     func text(at moment: Moment) -> String {
         switch self {
+        case .call(.rangeStream, let request): "Stream" + request.text(at: moment)
         case .call(_, let request): request.text(at: moment)
         case .restart: "restart"
         }

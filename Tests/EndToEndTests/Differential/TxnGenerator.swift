@@ -3,7 +3,11 @@
 import TestSupport
 
 extension SequenceGenerator {
-    mutating func txn() -> Message { txn(depth: 1, isReadOnly: random.chance(1, in: 6)) }
+    mutating func txn() -> Message {
+        keysOfTxn = []
+        defer { keysOfTxn = nil }
+        return txn(depth: 1, isReadOnly: random.chance(1, in: 6))
+    }
 
     private mutating func txn(depth: Int, isReadOnly: Bool) -> Message {
         var txn = Message(.txn)
@@ -28,8 +32,8 @@ extension SequenceGenerator {
         var operation = Message(.operation)
         switch Int.random(in: 0..<100, using: &random) {
         case _ where isReadOnly: operation.set(1, range())
-        case 0: break
-        case 1...35: operation.set(1, range())
+        case 0 where random.chance(1, in: 3): break
+        case 0...35: operation.set(1, range())
         case 36...70: operation.set(2, put())
         case 71...80: operation.set(3, delete())
         case _ where depth < habits.txnDepth:
