@@ -75,7 +75,7 @@ let package = Package(
         library(
             "Consensus", path: "Sources/Consensus",
             [
-                "API", .product(name: "Logging", package: "swift-log"),
+                "API", "CSupport", .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
         library(
@@ -83,6 +83,7 @@ let package = Package(
             [
                 "API", "Transport", "Storage", "Consensus", "COpenSSL",
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         library(

@@ -19,7 +19,8 @@ public struct MonotonicTime: Hashable, Comparable, Sendable {
 
 /// A scheduled timer. Dropping it does not cancel it.
 public protocol TimerHandle: AnyObject, Sendable {
-    /// The timer does not fire any more. On the executor that scheduled it; harmless when repeated.
+    /// The timer does not fire any more, and lets its work go: that may hold who holds the timer.
+    /// On the executor that scheduled it; harmless when repeated.
     func cancel()
 }
 

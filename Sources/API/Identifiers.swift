@@ -65,3 +65,13 @@ public struct RequestID: Hashable, Sendable {
     public let rawValue: UInt64
     @inlinable public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 }
+
+/// A watcher of a Watch stream.
+public struct WatchID: Hashable, Sendable {
+    public let rawValue: Int64
+    @inlinable public init(_ rawValue: Int64) { self.rawValue = rawValue }
+    /// In a request: the server chooses.
+    public static let chosenByServer = WatchID(0)
+    /// In a response: no watcher, or all of the stream.
+    public static let none = WatchID(-1)
+}

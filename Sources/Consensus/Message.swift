@@ -66,17 +66,24 @@ public struct Message: Hashable, Sendable {
         /// MsgAppResp.
         case appendResponse(AppendResponse)
         /// MsgVote: RequestVote (Raft paper, figure 2). `last` is the end of the sender's log.
-        case vote(last: LogPosition)
+        /// `isTransfer`: the leader itself asked for this election (thesis, section 3.10), so
+        /// that hearing of it is no reason to refuse.
+        case vote(last: LogPosition, isTransfer: Bool)
         /// MsgVoteResp.
         case voteResponse(granted: Bool)
         /// MsgPreVote: would you vote for me? (thesis, section 9.6).
         case preVote(last: LogPosition)
         /// MsgPreVoteResp.
         case preVoteResponse(granted: Bool)
+        /// MsgSnap: InstallSnapshot (Raft paper, figure 13). The payload came beside it and is
+        /// durable at the receiver when this is handed to its core.
+        case snapshot(SnapshotMark)
+        /// MsgTimeoutNow: campaign at once (thesis, section 3.10).
+        case timeoutNow
         /// MsgHeartbeat. `commit` never passes what the receiver has acknowledged.
         case heartbeat(commit: LogIndex, round: ReadRound)
-        /// MsgHeartbeatResp.
-        case heartbeatResponse(round: ReadRound)
+        /// MsgHeartbeatResp. `commit` is what the sender takes for committed.
+        case heartbeatResponse(round: ReadRound, commit: LogIndex)
         /// MsgReadIndex: a follower asks the leader for a read index.
         case readIndex(ReadContext)
         /// MsgReadIndexResp.
@@ -117,6 +124,8 @@ extension Message.Body {
         case .voteResponse: "MsgVoteResp"
         case .preVote: "MsgPreVote"
         case .preVoteResponse: "MsgPreVoteResp"
+        case .snapshot: "MsgSnap"
+        case .timeoutNow: "MsgTimeoutNow"
         case .heartbeat: "MsgHeartbeat"
         case .heartbeatResponse: "MsgHeartbeatResp"
         case .readIndex: "MsgReadIndex"

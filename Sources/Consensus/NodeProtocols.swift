@@ -4,7 +4,8 @@ import API
 
 /// The disk that keeps log and hard state.
 public protocol EntryStore: AnyObject, Sendable {
-    /// Writes, after everything given before. Called on the node's executor; must not block.
+    /// Writes, after everything given before: the snapshot's record, the hard state, the entries,
+    /// under one sync. Called on the node's executor; must not block.
     ///
     /// - Parameter completion: called once, from any thread, in the order of the writes: when the
     ///   write survives loss of power (if `mustSync`; else once it is handed to the system), or
@@ -32,9 +33,32 @@ public struct EntryStoreFailure: Error, Hashable, Sendable, CustomStringConverti
 
 /// The links to the other members.
 public protocol PeerSender: AnyObject, Sendable {
-    /// Sends without waiting. A message may be lost, repeated or overtaken; it is never altered,
-    /// and never goes to a member it is not for. On the node's executor.
+    /// Sends without waiting. A message may be lost or overtaken; it is never altered, and never
+    /// goes to a member it is not for. It may be repeated, but for MsgProp: what it proposes would
+    /// be applied twice. On the node's executor.
     func send(_ messages: [Message])
+}
+
+/// Who makes snapshots of the applied state, carries them to other members, and puts one that came
+/// in the state's place. On the node's executor; must not block.
+///
+/// On the way in, the node is shown the message of `RaftNode.beginSnapshot` (`receive`) once the
+/// payload lies durably beside the state. Then comes `discard`, at once, or the write of
+/// `LogWrite.snapshot` and, when that is durable, `install`. A payload that is found after a crash
+/// becomes the state, before the node starts, if the log has the record of its place, and goes if
+/// it has not.
+public protocol Snapshotter: AnyObject, Sendable {
+    /// Makes a snapshot of the applied state, of `index` or any later place, and carries it to
+    /// `member`: `RaftNode.beginSnapshot`, then `snapshotSent` or `snapshotFailed`. A cut link is
+    /// not the end of it: a snapshot may be resumed in between for as long as it is not cancelled.
+    func send(to member: MemberID, atLeast index: LogIndex)
+    /// Nothing more is to be heard of it. Also called when `member` has just taken it on.
+    func cancel(to member: MemberID)
+    /// Puts the payload in the place of the applied state, as a whole or not at all; then
+    /// `RaftNode.installed`. Nothing is applied in between.
+    func install(_ mark: SnapshotMark)
+    /// The payload is not needed.
+    func discard(_ mark: SnapshotMark)
 }
 
 /// A committed entry, with what this member proposed it for.
@@ -73,6 +97,8 @@ public enum ProposalDrop: Error, Hashable, Sendable {
     case refused(ProposalRefusal)
     /// Another leader put something else in its place.
     case overwritten
+    /// This member was sent a state in which it may be contained: the outcome is unknown.
+    case unknown
     /// The disk failed before it was known to be stored: the outcome is unknown.
     case storageFailed(EntryStoreFailure)
     /// The node stopped: the outcome is unknown.

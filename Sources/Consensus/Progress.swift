@@ -4,12 +4,18 @@
 // Probing: the leader does not know where the logs match. One message at a time.
 // Replicating: it does. Messages follow each other without waiting for answers, as many as the
 // window allows, and `next` runs ahead of what is acknowledged.
+// Snapshot: the log does not reach back to what it needs. A snapshot is on its way, and nothing
+// else is sent until that has come to an end, or the member turns out not to need it.
 
 import API
 import DequeModule
 
 struct Progress: Equatable, Sendable {
-    enum State: Equatable, Sendable { case probing, replicating }
+    enum State: Equatable, Sendable {
+        case probing, replicating
+        /// The log is to go on from here: from what the snapshot holds, once that is known.
+        case snapshotting(LogIndex)
+    }
 
     /// How much may be under way to one member.
     struct Window: Equatable, Sendable {
@@ -36,6 +42,10 @@ struct Progress: Equatable, Sendable {
     var isBehindLog = false
     /// It was heard of since the quorum was checked last.
     var isActive = false
+    /// And between the check before and that.
+    var wasActive = false
+    /// It said that it takes the log for committed through here.
+    var knownCommit = LogIndex.zero
     /// The newest read round it confirmed the leader in.
     var confirmedRound = ReadRound.none
     private var inFlight: Deque<InFlight> = []
@@ -51,6 +61,7 @@ struct Progress: Equatable, Sendable {
     mutating func sent(count: Int, bytes: Int, commit: LogIndex, window: Window) {
         sentCommit = commit
         switch state {
+        case .snapshotting: preconditionFailure("sent entries beside a snapshot")
         case .probing:
             if count > 0 { isPaused = true }
         case .replicating:
@@ -68,17 +79,23 @@ struct Progress: Equatable, Sendable {
         commit > sentCommit && sentCommit < next.previous
     }
 
+    /// - Parameter logStart: the last place that is not in memory any more.
     /// - Returns: false if the answer is old.
-    mutating func accepted(through index: LogIndex) -> Bool {
-        guard index > match || (index == match && state == .probing) else { return false }
+    mutating func accepted(through index: LogIndex, logStart: LogIndex) -> Bool {
+        guard index > match || (index == match && state != .replicating) else { return false }
         match = max(match, index)
         next = max(next, index.next)
-        isPaused = false
         isBehindLog = false
         switch state {
+        case .snapshotting:
+            // It has come far enough to go on from the log, by this snapshot or without it (etcd
+            // raft, stepLeader, MsgAppResp).
+            guard match >= logStart else { return true }
+            startReplicating()
         case .probing:
             startReplicating()
         case .replicating:
+            isPaused = false
             while let first = inFlight.first, first.last <= index {
                 inFlightBytes -= first.bytes
                 inFlight.removeFirst()
@@ -91,6 +108,8 @@ struct Progress: Equatable, Sendable {
     /// - Returns: false if the answer is old.
     mutating func rejected(previous: LogIndex, hint: LogIndex) -> Bool {
         switch state {
+        case .snapshotting:
+            return false
         case .replicating:
             guard previous > match else { return false }
             startProbing()
@@ -105,7 +124,39 @@ struct Progress: Equatable, Sendable {
 
     /// A sign of life: what was sent to a probed member, or fills the window, may be lost; the
     /// next message may go.
-    mutating func unpause() { isPaused = false }
+    mutating func unpause() {
+        if !isSnapshotting { isPaused = false }
+    }
+
+    var isSnapshotting: Bool { pin != nil }
+
+    /// The log must be kept after this place for it to go on from there.
+    var pin: LogIndex? {
+        if case .snapshotting(let index) = state { return index }
+        return nil
+    }
+
+    /// - Parameter index: the least that a snapshot must hold for the log to go on behind it.
+    mutating func startSnapshot(atLeast index: LogIndex) {
+        clearWindow()
+        state = .snapshotting(index)
+        isPaused = true
+    }
+
+    /// The snapshot on its way is known to hold the state at `index`.
+    mutating func snapshotBegan(at index: LogIndex) {
+        if let least = pin { state = .snapshotting(max(least, index)) }
+    }
+
+    /// It arrived, or it never will. The next message waits for a sign of life, so that a member
+    /// which fails again and again is not tried without pause (etcd raft, MsgSnapStatus).
+    mutating func snapshotEnded(arrived: Bool) {
+        guard let index = pin else { return }
+        startProbing()
+        if arrived { next = max(next, index.next) }
+        isPaused = true
+        isBehindLog = false
+    }
 
     /// Messages to it were lost, or it refused one: find the match again.
     mutating func startProbing() {
@@ -133,7 +184,39 @@ struct Progress: Equatable, Sendable {
 
     func checkInvariants() {
         precondition(match < next, "\(member.hex): match \(match) is not below next \(next)")
+        precondition(!isSnapshotting || isPaused, "\(member.hex): sent to beside a snapshot")
         precondition(
             state == .replicating || inFlight.isEmpty, "\(member.hex): probed with a window")
+    }
+}
+
+/// What a leader knows of one member.
+public struct MemberProgress: Hashable, Sendable {
+    public enum State: String, Hashable, Sendable {
+        case probing = "StateProbe"
+        case replicating = "StateReplicate"
+        case snapshotting = "StateSnapshot"
+    }
+    public var member: MemberID
+    public var isLearner: Bool
+    public var state: State
+    /// Durable there through here.
+    public var match: LogIndex
+    /// What it is sent next.
+    public var next: LogIndex
+    /// It was heard of within the last election timeout, or a little longer.
+    public var isActive: Bool
+
+    init(_ progress: Progress, isLearner: Bool) {
+        member = progress.member
+        self.isLearner = isLearner
+        switch progress.state {
+        case .probing: state = .probing
+        case .replicating: state = .replicating
+        case .snapshotting: state = .snapshotting
+        }
+        match = progress.match
+        next = progress.next
+        isActive = progress.isActive || progress.wasActive
     }
 }

@@ -38,6 +38,17 @@ struct ProposalLedger {
         return nil
     }
 
+    /// Drops what stands at or before `index`.
+    mutating func drop(through index: LogIndex, _ reason: ProposalDrop) {
+        var dropped: [any Proposal] = []
+        while let first = lines.first, first.index <= index {
+            lines.removeFirst()
+            bytes -= first.cost
+            if let proposal = first.proposal { dropped.append(proposal) }
+        }
+        for proposal in dropped { proposal.dropped(reason) }
+    }
+
     /// Drops what stands after `index`.
     mutating func drop(after index: LogIndex, _ reason: ProposalDrop) {
         var dropped: [any Proposal] = []

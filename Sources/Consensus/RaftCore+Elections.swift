@@ -14,18 +14,18 @@ extension RaftCore {
             tickLeader()
         case .follower, .preCandidate, .candidate:
             // Randomised, so that split votes are rare and soon over (section 5.2).
-            if electionElapsed >= timeout {
-                electionElapsed = 0
-                campaignIfAllowed()
-            }
+            // Who may not campaign goes on counting: its leader's lease must run out too.
+            if electionElapsed >= timeout, campaignIfAllowed() { electionElapsed = 0 }
         }
     }
 
     private mutating func tickLeader() {
         heartbeatElapsed += 1
+        tickTransfer()
         if electionElapsed >= options.electionTicks {
             electionElapsed = 0
-            if options.checkQuorum, !hearsQuorum() {
+            let hearsQuorum = hearsQuorum()
+            if options.checkQuorum, !hearsQuorum {
                 actions.changes.append(.steppedDownWithoutQuorum(term))
                 becomeFollower(term, leader: .none)
                 return
@@ -43,17 +43,29 @@ extension RaftCore {
         let result = membership.quorum.result { member in
             member == id || progress.first { $0.member == member }?.isActive == true
         }
-        for position in progress.indices { progress[position].isActive = false }
+        for position in progress.indices {
+            progress[position].wasActive = progress[position].isActive
+            progress[position].isActive = false
+        }
         return result == .won
     }
 
-    mutating func campaignIfAllowed() {
-        guard role != .leader, membership.quorum.contains(id), !hasStorageFailed else { return }
+    /// - Parameter isTransfer: the leader asks for it, so nobody need be asked beforehand.
+    /// - Returns: whether it campaigns.
+    @discardableResult
+    mutating func campaignIfAllowed(isTransfer: Bool = false) -> Bool {
+        guard role != .leader, isVoter || departure != nil, !hasStorageFailed, install == nil
+        else { return false }
         // The outcome of a change that is committed already must count in this election.
         let floor = max(applied, log.compacted.index)
-        guard !log.hasConfigurationChange(after: floor, through: committed) else { return }
+        guard !log.hasConfigurationChange(after: floor, through: committed) else { return false }
         actions.changes.append(.startedElection(term))
-        if options.preVote { askForPreVotes() } else { askForVotes() }
+        if options.preVote, !isTransfer {
+            askForPreVotes()
+        } else {
+            askForVotes(isTransfer: isTransfer)
+        }
+        return true
     }
 
     /// Nothing is promised: the term stays, and so does the vote (thesis, section 9.6).
@@ -70,7 +82,7 @@ extension RaftCore {
         count(ballot: true, of: id)
     }
 
-    private mutating func askForVotes() {
+    private mutating func askForVotes(isTransfer: Bool = false) {
         reset(to: term.next)
         role = .candidate
         vote = id
@@ -79,7 +91,7 @@ extension RaftCore {
         // are on disk, a crash could bring the member back in the same term with a shorter log,
         // and votes given for the longer one would elect it.
         for member in membership.quorum.members where member != id {
-            promise(.vote(last: log.end), to: member)
+            promise(.vote(last: log.end, isTransfer: isTransfer), to: member)
         }
         actions.promises.append(.ownVote(term))
     }
@@ -113,12 +125,17 @@ extension RaftCore {
         } else {
             send(.voteResponse(granted: false), to: message.from)
         }
+        // Whoever asks takes this member for a voter, which it is not any more, and cannot win
+        // without it: it must learn what this member knows.
+        if !isVoter, !hearsLeader, !log.isNotAhead(of: last) { departure = committed }
     }
 
     /// While a leader is heard of, nobody else is given a vote, so that a member which was cut
     /// off or removed does not disturb (thesis, section 4.2.3).
-    var hasLiveLeader: Bool {
-        options.checkQuorum && leader != .none && electionElapsed < options.electionTicks
+    var hasLiveLeader: Bool { options.checkQuorum && hearsLeader }
+
+    private var hearsLeader: Bool {
+        leader != .none && electionElapsed < options.electionTicks
     }
 
     mutating func becomeFollower(_ newTerm: Term, leader newLeader: MemberID) {
@@ -132,8 +149,10 @@ extension RaftCore {
         reset(to: term)
         role = .leader
         leader = id
-        // There may be one in the log that is not committed; wait for all of it.
-        pendingChange = log.last
+        // There may be one in the log that is not committed: wait for all of it, and for an entry
+        // of this term. Without the latter two leaders could each bring through a change that
+        // knows nothing of the other's (Ongaro, "bug in single-server membership changes", 2015).
+        pendingChange = log.last.next
         actions.changes.append(.becameLeader(term))
         // An entry of its own term lets the leader commit what came before (section 5.4.2) and
         // tells it what is committed (section 8).
@@ -152,6 +171,8 @@ extension RaftCore {
         electionTimeout = nil
         ballots.removeAll()
         pendingChange = .zero
+        transfer = nil
+        if role == .leader { cancelSnapshots() }
         reads = ReadRounds()
         resetProgress()
     }

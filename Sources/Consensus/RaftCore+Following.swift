@@ -37,6 +37,6 @@ extension RaftCore {
             return ignore(message.body, from: message.from, .commitPastEnd)
         }
         committed = max(committed, commit)
-        send(.heartbeatResponse(round: round), to: message.from)
+        send(.heartbeatResponse(round: round, commit: committed), to: message.from)
     }
 }

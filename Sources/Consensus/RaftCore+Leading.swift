@@ -11,22 +11,35 @@ extension RaftCore {
         case .candidate, .preCandidate: return .refused(.noLeader)
         case .follower:
             guard leader != .none else { return .refused(.noLeader) }
-            actions.send.append(
-                Message(from: id, to: leader, term: .zero, body: .proposal(proposed)))
+            forward(proposed)
             return .forwarded(to: leader)
+        }
+    }
+
+    /// As many messages as their size asks for: payloads are shared, but a link has its bounds.
+    private mutating func forward(_ proposed: [ProposedEntry]) {
+        var rest = proposed[...]
+        while !rest.isEmpty {
+            var size = 0
+            var count = 0
+            for entry in rest {
+                size += entry.data.count + Entry.overhead
+                if size > options.maxMessageBytes, count > 0 { break }
+                count += 1
+            }
+            actions.send.append(
+                Message(
+                    from: id, to: leader, term: .zero, body: .proposal(Array(rest.prefix(count)))))
+            rest = rest.dropFirst(count)
         }
     }
 
     private mutating func append(_ proposed: [ProposedEntry]) -> ProposalOutcome {
         // A leader that was removed may still lead for a moment, but takes nothing on.
-        guard position(of: id) != nil, !hasStorageFailed else { return .refused(.noLeader) }
-        let changes = proposed.count { $0.kind != .normal }
-        if changes > 0 {
-            // One change at a time: two at once could elect two leaders (thesis, section 4.1).
-            guard changes == 1, pendingChange <= applied else {
-                return .refused(.configurationChangePending)
-            }
-        }
+        guard isVoter, !hasStorageFailed else { return .refused(.noLeader) }
+        // The target's log could never come up to ours (thesis, section 3.10).
+        guard transfer == nil else { return .refused(.leadershipTransfer) }
+        if let refusal = refusal(of: proposed) { return .refused(refusal) }
         let first = LogPosition(index: log.last.next, term: term)
         for entry in proposed {
             if entry.kind != .normal { pendingChange = log.last.next }
@@ -60,11 +73,11 @@ extension RaftCore {
     /// - Parameter evenIfEmpty: otherwise nothing is sent when there are no entries to send.
     /// - Returns: whether a message was sent.
     @discardableResult
-    private mutating func sendAppend(_ place: Int, evenIfEmpty: Bool = true) -> Bool {
+    mutating func sendAppend(_ place: Int, evenIfEmpty: Bool = true) -> Bool {
         guard !progress[place].isPaused else { return false }
         let before = progress[place].next.previous
         guard let termBefore = log.term(at: before) else {
-            reportBehindLog(place)
+            orderSnapshot(place)
             return false
         }
         var entries: [Entry] = []
@@ -85,12 +98,6 @@ extension RaftCore {
         return true
     }
 
-    /// The log cannot serve it (RaftLog). Heartbeats go on; said once.
-    private mutating func reportBehindLog(_ place: Int) {
-        guard !progress[place].isBehindLog else { return }
-        progress[place].isBehindLog = true
-        actions.changes.append(.memberBehindLog(progress[place].member))
-    }
 }
 
 // MARK: - Answers
@@ -114,8 +121,13 @@ extension RaftCore {
 
     /// `member`, this one included, has the log on disk through `index`.
     mutating func acknowledge(through index: LogIndex, by member: MemberID) {
-        guard let place = position(of: member), progress[place].accepted(through: index) else {
+        guard let place = position(of: member) else { return }
+        let neededSnapshot = progress[place].isSnapshotting
+        guard progress[place].accepted(through: index, logStart: log.compacted.index) else {
             return
+        }
+        if neededSnapshot, !progress[place].isSnapshotting {
+            actions.snapshots.append(.cancel(to: member))
         }
         if commitWhatQuorumHas() {
             releaseWaitingReads()
@@ -125,6 +137,7 @@ extension RaftCore {
         }
         // An answer makes room in the window.
         while member != id, sendAppend(place, evenIfEmpty: false) {}
+        continueTransfer(to: member)
     }
 
     /// Only an entry of the leader's own term is committed by counting; those before it follow
@@ -139,57 +152,25 @@ extension RaftCore {
         return true
     }
 
-    mutating func receiveHeartbeatResponse(_ round: ReadRound, from member: MemberID) {
+    mutating func receiveHeartbeatResponse(
+        _ round: ReadRound, commit: LogIndex, from member: MemberID
+    ) {
         guard let place = position(of: member) else { return }
         progress[place].isActive = true
+        progress[place].knownCommit = max(progress[place].knownCommit, commit)
         progress[place].unpause()
         if progress[place].match < log.last || progress[place].state == .probing {
             sendAppend(place)
         }
+        continueTransfer(to: member)
         guard round <= reads.newest else { return }
         progress[place].confirmedRound = max(progress[place].confirmedRound, round)
         answerConfirmedReads()
+        leaveOfficeIfDue()
     }
 
     mutating func unreachable(_ member: MemberID) {
         guard role == .leader, let place = position(of: member) else { return }
         if progress[place].state == .replicating { progress[place].startProbing() }
-    }
-}
-
-// MARK: - Members
-
-extension RaftCore {
-    /// A linear search: a cluster has a handful of members.
-    func position(of member: MemberID) -> Int? {
-        progress.firstIndex { $0.member == member }
-    }
-
-    mutating func resetProgress() {
-        progress = membership.members.map { freshProgress($0) }
-    }
-
-    private func freshProgress(_ member: MemberID) -> Progress {
-        // Our own match is what our disk has said (thesis, section 10.2.1).
-        var fresh = Progress(
-            member, match: member == id ? log.stored : .zero, next: log.last.next)
-        if member == id { fresh.startReplicating() }
-        return fresh
-    }
-
-    mutating func change(_ changes: [MembershipChange]) {
-        for change in changes { membership.apply(change) }
-        progress = membership.members.map { member in
-            if let place = position(of: member) { return progress[place] }
-            var fresh = freshProgress(member)
-            // Or the leader would step down before it could be heard of.
-            fresh.isActive = true
-            return fresh
-        }
-        guard role == .leader else { return }
-        // A smaller quorum may have what the larger had not.
-        if commitWhatQuorumHas() { releaseWaitingReads() }
-        broadcastAppend()
-        answerConfirmedReads()
     }
 }

@@ -4,6 +4,8 @@ import API
 
 extension RaftCore {
     mutating func receive(_ message: Message) {
+        // Until someone wants it.
+        if case .snapshot(let mark) = message.body { actions.discard = mark }
         if message.term > term {
             guard admitNewerTerm(message) else { return }
         } else if message.term < term, message.term != .zero {
@@ -18,7 +20,11 @@ extension RaftCore {
             if follow(message), !hasStorageFailed { accept(append, from: message.from) }
         case .heartbeat(let commit, let round):
             if follow(message) { answerHeartbeat(message, commit: commit, round: round) }
-        case .vote(let last):
+        case .snapshot(let mark):
+            if follow(message) { restore(mark, from: message.from) }
+        case .timeoutNow:
+            if role == .follower { campaignIfAllowed(isTransfer: true) }
+        case .vote(let last, _):
             answerVote(message, last: last, isPreVote: false)
         case .preVote(let last):
             answerVote(message, last: last, isPreVote: true)
@@ -31,8 +37,10 @@ extension RaftCore {
             }
         case .appendResponse(let response):
             if role == .leader { receive(response, from: message.from) }
-        case .heartbeatResponse(let round):
-            if role == .leader { receiveHeartbeatResponse(round, from: message.from) }
+        case .heartbeatResponse(let round, let commit):
+            if role == .leader {
+                receiveHeartbeatResponse(round, commit: commit, from: message.from)
+            }
         case .readIndex(let context):
             read(ReadRequest(member: message.from, context: context))
         case .readIndexResponse(let context, let index):
@@ -45,17 +53,17 @@ extension RaftCore {
     /// - Returns: whether the message is to be looked at.
     private mutating func admitNewerTerm(_ message: Message) -> Bool {
         switch message.body {
-        case .vote:
-            if hasLiveLeader { return false }
+        case .vote(_, let isTransfer):
+            if hasLiveLeader, !isTransfer { return false }
             becomeFollower(message.term, leader: .none)
         case .preVote:
             return !hasLiveLeader
         case .preVoteResponse(granted: true):
             break
-        case .append, .heartbeat:
+        case .append, .heartbeat, .snapshot:
             becomeFollower(message.term, leader: message.from)
         case .proposal, .appendResponse, .voteResponse, .preVoteResponse(granted: false),
-            .heartbeatResponse, .readIndex, .readIndexResponse:
+            .heartbeatResponse, .readIndex, .readIndexResponse, .timeoutNow:
             becomeFollower(message.term, leader: .none)
         }
         return true
@@ -66,12 +74,12 @@ extension RaftCore {
     /// neither be led by it nor depose it (etcd raft, Step).
     private mutating func answerOlderTerm(_ message: Message) {
         switch message.body {
-        case .append, .heartbeat:
+        case .append, .heartbeat, .snapshot:
             send(.appendResponse(.rejected(previous: .zero, hint: .start)), to: message.from)
         case .preVote:
             send(.preVoteResponse(granted: false), to: message.from)
         case .proposal, .appendResponse, .vote, .voteResponse, .preVoteResponse,
-            .heartbeatResponse, .readIndex, .readIndexResponse:
+            .heartbeatResponse, .readIndex, .readIndexResponse, .timeoutNow:
             break
         }
     }
@@ -88,6 +96,7 @@ extension RaftCore {
             electionElapsed = 0
             leader = message.from
         }
+        departure = nil
         return true
     }
 

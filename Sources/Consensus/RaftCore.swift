@@ -10,7 +10,8 @@
 // of its log. The core keeps promises back itself and lets them out at `stored`; so the driver
 // sends everything it finds in `Actions.send` at once and needs to know no rule.
 //
-// The rules are in the files beside this one: elections, replication, reads.
+// The rules are in the files beside this one: elections, replication, reads, membership, transfer,
+// snapshots.
 
 import API
 import DequeModule
@@ -44,10 +45,20 @@ public struct RaftCore: Equatable, Sendable {
         case stored(WriteNumber)
         /// The disk takes no more. What is stored stays readable; nothing new is promised.
         case storageFailed
-        /// The entries handed out in `Actions.apply` are applied through here.
+        /// The entries handed out in `Actions.apply` are applied through here, or the snapshot of
+        /// `Actions.install` is the applied state.
         case applied(LogIndex)
-        /// An applied entry changed the membership.
-        case membershipChanged([MembershipChange])
+        /// An applied entry changes the membership; before `applied` is said of it.
+        case membershipChanged(ConfChangeV2)
+        /// Entries through here are not needed in memory.
+        case compact(through: LogIndex)
+        /// Hand leadership over.
+        case transferLeadership(to: MemberID)
+        /// The snapshot that was ordered for a member holds the state at this place.
+        case snapshotBegan(to: MemberID, at: LogIndex)
+        /// The member has it, and its core was shown it.
+        case snapshotSent(to: MemberID)
+        case snapshotFailed(to: MemberID)
         /// A message to this member was lost for sure.
         case unreachable(MemberID)
     }
@@ -64,6 +75,10 @@ public struct RaftCore: Equatable, Sendable {
     public internal(set) var applied: LogIndex
     var handedToApply: LogIndex
     var membership: Membership
+    /// It was changed here last, or earlier.
+    var membershipSince: LogIndex
+    /// A snapshot that takes the state's place.
+    var install: SnapshotInstall?
 
     public internal(set) var role = Role.follower
     /// Whom this member takes for the leader; `.none` if it knows of none.
@@ -81,6 +96,9 @@ public struct RaftCore: Equatable, Sendable {
     var progress: [Progress] = []
     /// No configuration change is taken on before this index is applied (thesis, section 4.1).
     var pendingChange = LogIndex.zero
+    var transfer: LeaderTransfer?
+    /// It has lost its vote, here at the latest, and the others may not know yet.
+    var departure: LogIndex?
     var reads = ReadRounds()
 
     // Of the disk.
@@ -109,6 +127,7 @@ public struct RaftCore: Equatable, Sendable {
         applied = state.applied
         handedToApply = state.applied
         membership = Membership(state.confState)
+        membershipSince = state.applied
         writtenHardState = state.isWritten ? state.hardState : HardState()
         resetProgress()
     }
@@ -123,7 +142,12 @@ public struct RaftCore: Equatable, Sendable {
         case .stored(let write): stored(write)
         case .storageFailed: storageFailed()
         case .applied(let index): applied(through: index)
-        case .membershipChanged(let changes): change(changes)
+        case .membershipChanged(let change): self.change(change)
+        case .compact(let index): compact(through: index)
+        case .transferLeadership(let member): transferLeadership(to: member)
+        case .snapshotBegan(let member, let index): snapshotBegan(to: member, at: index)
+        case .snapshotSent(let member): snapshotEnded(to: member, arrived: true)
+        case .snapshotFailed(let member): snapshotEnded(to: member, arrived: false)
         case .unreachable(let member): unreachable(member)
         }
         return takeActions()
@@ -140,6 +164,20 @@ public struct RaftCore: Equatable, Sendable {
     public var stored: LogIndex { log.stored }
     public var confState: ConfState { membership.confState }
     public var isOnlyVoter: Bool { membership.quorum.isOnly(id) }
+    public var isLearner: Bool { membership.learners.contains(id) }
+    public var isVoter: Bool { membership.quorum.contains(id) }
+
+    /// Whether somebody is known who takes proposals on: this member or another.
+    public var hasOpenLeader: Bool {
+        role == .leader ? isVoter && transfer == nil : leader != .none
+    }
+
+    /// Of every other member, as a leader knows it; else empty.
+    public var peers: [MemberProgress] {
+        guard role == .leader else { return [] }
+        return progress.filter { $0.member != id }
+            .map { MemberProgress($0, isLearner: !membership.quorum.contains($0.member)) }
+    }
 }
 
 // MARK: - What every step ends with
@@ -162,15 +200,23 @@ extension RaftCore {
     /// write or tick, for Raft does not need it on disk.
     private mutating func handOutWrite() {
         let now = HardState(term: term, vote: vote, commit: committed)
+        let restart = actions.restart
+        actions.restart = nil
+        // A change of members that is committed must be remembered: whoever is removed goes away,
+        // and its vote would be missed by one that forgot.
+        let floor = max(writtenHardState.commit, log.compacted.index)
         let mustSync =
-            log.handed < log.last || now.term != writtenHardState.term
+            restart != nil || log.hasConfigurationChange(after: floor, through: committed)
+            || log.handed < log.last || now.term != writtenHardState.term
             || now.vote != writtenHardState.vote
         if mustSync || (actions.isTick && now.commit != writtenHardState.commit) {
             writes = WriteNumber(writes.rawValue + 1)
             actions.write = LogWrite(
-                number: writes, hardState: now == writtenHardState ? nil : now,
-                entries: log.handOut(), mustSync: mustSync)
-            writesInFlight.append(WriteInFlight(number: writes, last: log.last))
+                number: writes, snapshot: restart,
+                hardState: now == writtenHardState ? nil : now, entries: log.handOut(),
+                mustSync: mustSync)
+            writesInFlight.append(
+                WriteInFlight(number: writes, last: log.last, recordsSnapshot: restart != nil))
             writtenHardState = now
         }
         guard !actions.promises.isEmpty else { return }
@@ -186,6 +232,12 @@ extension RaftCore {
     /// Only what this disk holds is applied, so that the applied state never runs ahead of the log
     /// that must carry it after a crash. One batch at a time.
     private mutating func handOutApply() {
+        if let install {
+            guard install.isRecorded, handedToApply == applied else { return }
+            actions.install = install.mark
+            handedToApply = install.mark.index
+            return
+        }
         let through = min(committed, log.stored)
         guard handedToApply == applied, applied < through else { return }
         actions.apply = log.slice(
@@ -198,8 +250,9 @@ extension RaftCore {
         precondition(index <= handedToApply, "applied \(index), handed out \(handedToApply)")
         precondition(index >= applied, "applied \(index) after \(applied)")
         applied = index
-        log.compact(
-            behind: applied, maxCount: options.retainedEntries, maxBytes: options.retainedBytes)
+        if let install, install.mark.index == index { self.install = nil }
+        compactLog()
+        leaveJointIfDue()
     }
 }
 
@@ -210,6 +263,7 @@ struct WriteInFlight: Equatable, Sendable {
     let number: WriteNumber
     /// The log's end when it was written, or less if that was overwritten since.
     var last: LogIndex
+    let recordsSnapshot: Bool
     var promises: [Promise] = []
 }
 
@@ -226,6 +280,7 @@ extension RaftCore {
         while let first = writesInFlight.first, first.number <= write {
             log.markStored(through: first.last)
             due += first.promises
+            if first.recordsSnapshot { install?.isRecorded = true }
             writesInFlight.removeFirst()
         }
         if role == .leader {
@@ -256,6 +311,16 @@ extension RaftCore {
     mutating func truncate(after index: LogIndex) {
         precondition(index >= committed, "cut after \(index), committed \(committed)")
         log.truncate(after: index)
+        capWrites(at: index)
+    }
+
+    /// Forgets the whole log; it goes on behind `position`.
+    mutating func restartLog(at position: LogPosition) {
+        log.restart(at: position)
+        capWrites(at: position.index)
+    }
+
+    private mutating func capWrites(at index: LogIndex) {
         for position in writesInFlight.indices where writesInFlight[position].last > index {
             writesInFlight[position].last = index
         }
@@ -292,7 +357,12 @@ extension RaftCore {
     public func checkAllInvariants() {
         checkInvariants()
         log.checkEntries()
-        precondition(log.compacted.index <= applied, "compacted past \(applied)")
+        precondition(
+            log.compacted.index <= max(applied, install?.mark.index ?? .zero),
+            "compacted past \(applied)")
+        precondition(
+            role == .follower || install == nil, "no follower, and its state is not there yet")
+        precondition(role == .leader || transfer == nil, "hands over what it has not")
         precondition(log.end.term <= term, "an entry of a term to come")
         precondition(role == .leader || reads.isEmpty, "reads wait for one who does not lead")
         for peer in progress where role == .leader { peer.checkInvariants() }

@@ -122,6 +122,15 @@ struct RaftLog: Equatable, Sendable {
         stored = min(stored, index)
     }
 
+    /// Begins anew behind `position`, which this log does not hold (Raft paper, figure 13).
+    mutating func restart(at position: LogPosition) {
+        entries.removeAll()
+        bytes = 0
+        compacted = position
+        handed = position.index
+        stored = position.index
+    }
+
     /// What the disk has not been given yet; it counts as given then.
     mutating func handOut() -> [Entry] {
         let slice = slice(after: handed, through: last)
@@ -142,10 +151,20 @@ struct RaftLog: Equatable, Sendable {
         while let first = entries.first, first.index <= applied,
             bytes > maxBytes || applied.distance(from: compacted.index) > maxCount
         {
-            compacted = LogPosition(index: first.index, term: first.term)
-            bytes -= first.cost
-            entries.removeFirst()
+            forget(first)
         }
+    }
+
+    /// Forgets entries through `index`, which is applied, but for what the disk does not hold.
+    mutating func compact(through index: LogIndex) {
+        let index = min(index, stored)
+        while let first = entries.first, first.index <= index { forget(first) }
+    }
+
+    private mutating func forget(_ first: Entry) {
+        compacted = LogPosition(index: first.index, term: first.term)
+        bytes -= first.cost
+        entries.removeFirst()
     }
 
     private func offset(_ index: LogIndex) -> Int { index.distance(from: compacted.index) - 1 }

@@ -19,11 +19,13 @@ extension RaftNode {
 
     /// Applying comes last: the state machine may call back.
     func perform(_ actions: Actions) {
-        for change in actions.changes { log(change) }
+        for change in actions.changes { note(change) }
         if let outcome = actions.proposal { settle(outcome) }
         if let index = actions.truncatedAfter { ledger.drop(after: index, .overwritten) }
         if let write = actions.write, let now = gate.offer(write) { persist(now) }
         if !actions.send.isEmpty { peers.send(actions.send) }
+        for order in actions.snapshots { carryOut(order) }
+        if let mark = actions.discard { snapshotter?.discard(mark) }
         noticeLeader()
         if !actions.reads.isEmpty {
             for read in actions.reads { reads.confirmed(read) }
@@ -32,6 +34,12 @@ extension RaftNode {
         }
         noticeApplied()
         if !actions.apply.isEmpty { apply(actions.apply) }
+        if let mark = actions.install { install(mark) }
+    }
+
+    private func note(_ change: RaftChange) {
+        log(change)
+        if case .transferAborted(let target) = change { transferAborted(to: target) }
     }
 
     /// The first batch at once, each further one in a turn of its own, so that a long replay
@@ -74,25 +82,5 @@ extension RaftNode {
         knownApplied = core.applied
         releaseReads()
         campaignIfCaughtUp()
-    }
-
-    func noticeLeader() {
-        let leader = core.leader
-        guard leader != knownLeader else { return }
-        logLeader(from: knownLeader, to: leader)
-        knownLeader = leader
-        observer?.leaderChanged(to: leader, term: core.term)
-        guard leader != .none else { return }
-        if hadLeader {
-            for waiter in reads.abandonRound() { waiter.readFailed(.leaderChanged) }
-            askForReads()
-        } else if let context = reads.askAgain(tick: ticks, patience: 0) {
-            handle(.read(context))
-        }
-        hadLeader = true
-        if !gathered.isEmpty, !isFlushComing {
-            isFlushComing = true
-            executor.atTurnEnd(.gather) { [self] in flushProposals() }
-        }
     }
 }

@@ -34,6 +34,18 @@ extension RaftNode {
             logger.warning("\(me) stepped down to follower since quorum is not active")
         case .memberBehindLog(let member):
             logger.warning("\(me) cannot serve \(member.hex) from its log: it lags too far behind")
+        case .transferAborted(let target):
+            logger.info("\(me) failed to transfer leadership to \(target.hex)")
+        case .steppedDownRemoved(let term):
+            logger.info("\(me) has no vote any more and stepped down at term \(term.rawValue)")
+        case .membershipUnchanged(let why):
+            logger.error("\(me) ignored a configuration change: \(why.rawValue)")
+        case .restoring(let position):
+            logger.info(
+                """
+                \(me) [commit: \(core.committed.rawValue)] starts to restore snapshot [index: \
+                \(position.index.rawValue), term: \(position.term.rawValue)]
+                """)
         case .ignored(let kind, let from, let why):
             logger.error("\(me) ignored a \(kind) message from \(from.hex): \(why.rawValue)")
         }

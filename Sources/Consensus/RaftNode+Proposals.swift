@@ -13,17 +13,40 @@ extension RaftNode {
     /// waits for one, as long as a request may take.
     ///
     /// - Parameter proposal: told what becomes of it, or handed back with the entry at apply.
+    /// - Parameter onlyIn: proposed only if this member leads in that term when the turn ends, else
+    ///   dropped: for what the leader decides, which another must not take up. Nil: any leader may.
     /// - Throws: if it is refused at once; `proposal` hears nothing then.
     public func propose(
         _ data: [UInt8], kind: Entry.Kind = .normal, proposal: (any Proposal)?,
-        priority: ProposalPriority = .normal
+        priority: ProposalPriority = .normal, onlyIn term: Term? = nil
     ) throws(ProposalRefusal) {
         try admit(cost: data.count + Entry.overhead, priority)
+        if let term { gatheredOnlyIn.append((place: gathered.count, term: term)) }
+        gather(ProposedEntry(kind: kind, data: data), for: proposal)
+        flushAtTurnEnd()
+    }
+
+    /// Another member hands on what was proposed to it. While nobody takes it on, it waits
+    /// like our own: whoever proposed it hears of it only through the log.
+    func take(_ forwarded: [ProposedEntry], in message: Message) {
+        guard !core.hasOpenLeader else {
+            return handle(.received(message))
+        }
+        let cost = forwarded.reduce(0) { $0 + $1.data.count + Entry.overhead }
+        guard ledger.bytes + gatheredBytes + cost <= options.maxProposalBytes else { return }
+        for entry in forwarded { gather(entry, for: nil) }
+        flushAtTurnEnd()
+    }
+
+    private func gather(_ entry: ProposedEntry, for proposal: (any Proposal)?) {
         if gathered.isEmpty { gatheredSince = ticks }
-        gathered.append(ProposedEntry(kind: kind, data: data))
+        gathered.append(entry)
         gatheredFor.append(proposal)
-        gatheredBytes += data.count + Entry.overhead
-        guard !isFlushComing else { return }
+        gatheredBytes += entry.data.count + Entry.overhead
+    }
+
+    func flushAtTurnEnd() {
+        guard !gathered.isEmpty, !isFlushComing else { return }
         isFlushComing = true
         executor.atTurnEnd(.gather) { [self] in flushProposals() }
     }
@@ -39,7 +62,8 @@ extension RaftNode {
 
     func flushProposals() {
         isFlushComing = false
-        guard !gathered.isEmpty, core.leader != .none, !isStopped else { return }
+        if !gatheredOnlyIn.isEmpty { dropOutdated() }
+        guard !gathered.isEmpty, core.hasOpenLeader, !isStopped else { return }
         let entries = gathered
         let proposals = gatheredFor
         gathered = []
@@ -52,6 +76,17 @@ extension RaftNode {
         }
         // A configuration change goes alone: it may be refused while others are not.
         for (entry, proposal) in zip(entries, proposals) { submit([entry], [proposal]) }
+    }
+
+    /// Drops what was decided in a term that this member does not lead in any more.
+    private func dropOutdated() {
+        let conditions = gatheredOnlyIn
+        gatheredOnlyIn = []
+        for (place, term) in conditions.reversed()
+        where core.role != .leader || core.term != term {
+            gatheredBytes -= gathered.remove(at: place).data.count + Entry.overhead
+            gatheredFor.remove(at: place)?.dropped(.refused(.noLeader))
+        }
     }
 
     func submit(_ entries: [ProposedEntry], _ proposals: [(any Proposal)?]) {
@@ -71,6 +106,10 @@ extension RaftNode {
             }
         case .forwarded:
             for proposal in submission.proposals { proposal?.forwarded() }
+        case .refused(.leadershipTransfer) where !isStopped:
+            for (entry, proposal) in zip(submission.entries, submission.proposals) {
+                gather(entry, for: proposal)
+            }
         case .refused(let refusal):
             for proposal in submission.proposals { proposal?.dropped(.refused(refusal)) }
         }
@@ -80,6 +119,7 @@ extension RaftNode {
         let proposals = gatheredFor
         gathered = []
         gatheredFor = []
+        gatheredOnlyIn = []
         gatheredBytes = 0
         for proposal in proposals { proposal?.dropped(.refused(refusal)) }
     }

@@ -19,6 +19,7 @@ public actor RaftNode {
     let store: any EntryStore
     let peers: any PeerSender
     let machine: any StateMachine
+    let snapshotter: (any Snapshotter)?
     let random: any RandomSource
     let logger: Logger
     weak var observer: (any RaftObserver)?
@@ -30,11 +31,14 @@ public actor RaftNode {
     // Proposals: of this turn, or while there is no leader; in the log; with the core.
     var gathered: [ProposedEntry] = []
     var gatheredFor: [(any Proposal)?] = []
+    /// Which of them count in one term only.
+    var gatheredOnlyIn: [(place: Int, term: Term)] = []
     var gatheredBytes = 0
     var gatheredSince = 0
     var isFlushComing = false
     var submitted: Deque<Submission> = []
     var ledger = ProposalLedger()
+    var transfers: [AwaitedTransfer] = []
 
     var gate: WriteGate
     var reads: ReadBarriers
@@ -52,11 +56,14 @@ public actor RaftNode {
     var storageFailure: EntryStoreFailure?
     var isStopped = false
 
+    /// - Parameter snapshotter: without one, members that need more than the log holds stay behind,
+    ///   and snapshots that come are refused: for a cluster of one.
     /// - Throws: if what was restored contradicts itself.
     public init(
         id: MemberID, options: RaftNodeOptions = RaftNodeOptions(),
         restoring state: RestoredState, on executor: any ActorExecutor, store: any EntryStore,
-        peers: any PeerSender, machine: any StateMachine, random: any RandomSource, logger: Logger
+        peers: any PeerSender, machine: any StateMachine, snapshotter: (any Snapshotter)? = nil,
+        random: any RandomSource, logger: Logger
     ) throws(RestoreError) {
         core = try RaftCore(id: id, options: options.raft, restoring: state)
         self.id = id
@@ -66,6 +73,7 @@ public actor RaftNode {
         self.store = store
         self.peers = peers
         self.machine = machine
+        self.snapshotter = snapshotter
         self.random = random
         self.logger = logger
         gate = WriteGate(limit: options.maxWrites)
@@ -93,6 +101,7 @@ public actor RaftNode {
         dropGathered(.stopped)
         while submitted.first != nil { settle(.refused(.stopped)) }
         ledger.drop(after: .zero, .stopped)
+        endTransfers { _ in .failure(.stopped) }
         for waiter in reads.expire(before: .max) { waiter.readFailed(.stopped) }
     }
 
@@ -102,7 +111,8 @@ public actor RaftNode {
         RaftStatus(
             id: core.id, role: core.role, term: core.term, leader: core.leader, last: core.last,
             stored: core.stored, committed: core.committed, applied: core.applied,
-            confState: core.confState, storageFailure: storageFailure)
+            confState: core.confState, isLearner: core.isLearner,
+            transferTarget: core.transferTarget, storageFailure: storageFailure)
     }
 }
 
@@ -112,7 +122,13 @@ extension RaftNode {
     /// Messages of other members, in the order they came.
     public func receive(_ messages: [Message]) {
         guard !isStopped else { return }
-        for message in messages { handle(.received(message)) }
+        for message in messages {
+            switch message.body {
+            case .proposal(let entries): take(entries, in: message)
+            case .snapshot where snapshotter == nil: break
+            case _: handle(.received(message))
+            }
+        }
     }
 
     /// A message to `member` was lost for sure.
@@ -127,16 +143,6 @@ extension RaftNode {
         handle(.applied(index))
     }
 
-    /// An entry that is being applied changes who takes part.
-    /// - Returns: the membership that results, to be kept with the applied state.
-    @discardableResult
-    public func membershipChanged(_ changes: [MembershipChange]) -> ConfState {
-        // At once, though an event is being handled: applying is the last part of that, and what
-        // follows here cannot apply more.
-        perform(core.step(.membershipChanged(changes)))
-        return core.confState
-    }
-
     private func scheduleTick() {
         guard !isStopped else { return }
         timer = executor.schedule(afterNanoseconds: options.tickNanoseconds) { [self] in tick() }
@@ -148,6 +154,7 @@ extension RaftNode {
         ticks += 1
         handle(.tick(dice: random.next()))
         tickReads()
+        tickTransfers()
         if !gathered.isEmpty, ticks - gatheredSince > options.requestTicks {
             dropGathered(.noLeader)
         }

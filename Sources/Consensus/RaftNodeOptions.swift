@@ -45,5 +45,8 @@ public struct RaftStatus: Hashable, Sendable {
     public var committed: LogIndex
     public var applied: LogIndex
     public var confState: ConfState
+    public var isLearner: Bool
+    /// Who is to lead next, if leadership is being handed over.
+    public var transferTarget: MemberID?
     public var storageFailure: EntryStoreFailure?
 }

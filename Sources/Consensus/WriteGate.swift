@@ -41,7 +41,12 @@ extension LogWrite {
     fileprivate mutating func absorb(_ later: LogWrite) {
         number = later.number
         hardState = later.hardState ?? hardState
-        entries += later.entries
+        if let restart = later.snapshot {
+            snapshot = restart
+            entries = later.entries
+        } else {
+            entries += later.entries
+        }
         mustSync = mustSync || later.mustSync
     }
 }

@@ -9,7 +9,9 @@ package struct ClientServices: Sendable {
     private let gate: ProposalGate
     private let reads: ReadGate
     private let applier: Applier
+    private let ids: RequestIDSource
     private let maxTxnOperations: Int
+    private let watches: WatchHub
 
     /// - Parameters:
     ///   - maxRequestBytes: the largest proposal.
@@ -22,15 +24,27 @@ package struct ClientServices: Sendable {
             raft: raft, applier: applier, ids: ids, maxRequestBytes: maxRequestBytes)
         reads = ReadGate(raft: raft, applier: applier)
         self.applier = applier
+        self.ids = ids
         self.maxTxnOperations = maxTxnOperations
+        watches = applier.watches
+    }
+
+    private var kv: KVService {
+        KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
     }
 
     /// The table of methods for the servers of all threads.
     /// - Parameter instrument: makes the counters of each.
     package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
         var methods = GRPCMethods(instrument: instrument)
-        KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
-            .register(in: &methods)
+        let kv = kv
+        let leases = LeaseService(gate: gate, reads: reads, ids: ids)
+        kv.register(in: &methods)
+        leases.register(in: &methods)
+        let services = InnerServices(kv: kv, leases: leases)
+        LockService(services).register(in: &methods)
+        ElectionService(services).register(in: &methods)
+        WatchService(hub: watches, arenas: gate.arenas).register(in: &methods)
         ClusterService(gate: gate, reads: reads).register(in: &methods)
         MaintenanceService(gate: gate, reads: reads).register(in: &methods)
         HealthService(gate: gate).register(in: &methods)
@@ -50,6 +64,28 @@ package struct ClientServices: Sendable {
                 answer($0)
             })
     }
+}
+
+extension ClientServices {
+    /// Proposes a compaction, as a client would.
+    /// - Parameter answer: called once, with nil or the reason why not.
+    package func compact(
+        to revision: Revision, _ answer: @escaping @Sendable (Status?) -> Void
+    ) {
+        var request = ByteBuffer()
+        request.appendField(1, int64: revision.rawValue)
+        request.withUnsafeBytes {
+            kv.compact($0, OutcomeReply(answer))
+        }
+    }
+}
+
+/// For whoever wants to know whether a request succeeded and nothing else.
+private struct OutcomeReply: Replying {
+    private let answer: @Sendable (Status?) -> Void
+    init(_ answer: @escaping @Sendable (Status?) -> Void) { self.answer = answer }
+    func respond(_ message: UnsafeRawBufferPointer) { answer(nil) }
+    func fail(_ status: Status) { answer(status) }
 }
 
 /// The checks before every handler (reference: semantics.md, Limits and interceptors).

@@ -36,10 +36,17 @@ struct WireTests {
         "A nested message gets its length however long it grows",
         arguments: [0, 1, 127, 128, 16383, 16384, 3_000_000])
     func nesting(_ size: Int) throws {
+        for (isOuterWide, isInnerWide) in [(false, false), (true, true), (false, true)] {
+            try nesting(size, isOuterWide, isInnerWide)
+        }
+    }
+
+    /// Wide ones keep room for the length, whatever it will be.
+    private func nesting(_ size: Int, _ isOuterWide: Bool, _ isInnerWide: Bool) throws {
         let body = [UInt8](repeating: 7, count: size)
         let bytes = encoded { buffer in
-            let outer = buffer.beginMessage(1)
-            let inner = buffer.beginMessage(2)
+            let outer = buffer.beginMessage(1, isWide: isOuterWide)
+            let inner = buffer.beginMessage(2, isWide: isInnerWide)
             buffer.append(body)
             buffer.endMessage(inner)
             buffer.endMessage(outer)

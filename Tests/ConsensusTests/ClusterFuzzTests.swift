@@ -28,6 +28,23 @@ import Testing
         #expect(leaders > Walk.seeds, "\(leaders) leaders")
     }
 
+    @Test("Nor with members that come and go, snapshots, and leadership handed over")
+    func membership() {
+        var seen = Walk.Sights()
+        for seed in 0..<Walk.seeds {
+            var walk = Walk(voters: 1 + seed % 4, spares: 3, seed: UInt64(seed))
+            walk.run(steps: Walk.steps)
+            let recovers = walk.recovers()
+            #expect(recovers, "seed \(seed) does not recover: \(walk.cluster.standing)")
+            seen.add(walk)
+        }
+        // The walks go somewhere.
+        #expect(seen.changes > 5 * Walk.seeds, "\(seen)")
+        #expect(seen.joint > Walk.seeds / 2, "\(seen)")
+        #expect(seen.snapshots > Walk.seeds, "\(seen)")
+        #expect(seen.transfers > Walk.seeds / 2, "\(seen)")
+    }
+
     @Test("A walk repeats itself from its seed")
     func repeats() {
         var one = Walk(voters: 3, seed: 7)
@@ -50,18 +67,40 @@ struct Walk {
     var cluster: SimulatedCluster
     private var random: SplitMix64
     private var proposals = 0
+    private let changesMembers: Bool
 
-    init(voters: Int, seed: UInt64) {
+    /// What came to pass in walks.
+    struct Sights {
+        var changes = 0
+        var joint = 0
+        var snapshots = 0
+        var transfers = 0
+
+        mutating func add(_ walk: Walk) {
+            let all =
+                walk.cluster.members.max { $0.applied.count < $1.applied.count }?.applied ?? []
+            changes += all.count { $0.kind != .normal }
+            joint += all.count { $0.kind == .configurationChangeV2 }
+            snapshots += walk.cluster.installs
+            transfers += walk.cluster.handOvers
+        }
+    }
+
+    init(voters: Int, spares: Int = 0, seed: UInt64) {
         random = SplitMix64(seed: seed &* 31 &+ UInt64(voters))
+        changesMembers = spares > 0
         var options = RaftOptions()
         options.electionTicks = 4
-        options.retainedEntries = .random(in: 1000...2000, using: &random)
+        options.retainedEntries = .random(
+            in: changesMembers ? 0...20 : 1000...2000, using: &random)
         options.maxInFlightMessages = .random(in: 1...8, using: &random)
         options.maxMessageBytes = .random(in: 1...400, using: &random)
         options.maxApplyCount = .random(in: 1...5, using: &random)
         options.preVote = .random(using: &random)
         options.checkQuorum = .random(using: &random)
-        cluster = SimulatedCluster(voters: Array(1...voters), options: options)
+        cluster = SimulatedCluster(
+            voters: Array(1...voters), spares: Array((voters + 1)..<(voters + 1 + spares)),
+            options: options)
         cluster.keepsNotes = false
     }
 
@@ -69,8 +108,13 @@ struct Walk {
         for step in 0..<steps {
             let id = cluster.members.randomElement(using: &random)!.id
             act(on: id)
+            if changesMembers {
+                changeSomething(id)
+                for _ in 0..<3 { deliverSomething() }
+                if Bool.random(using: &random) { finishSomething(id) }
+            }
             if step % 50 == 0 { SafetyChecks.checkLogMatching(cluster) }
-            if cluster.network.count > 200 { cluster.network.removeFirst(100) }
+            if cluster.network.count > 200 { for _ in 0..<100 { lose(at: 0) } }
         }
         SafetyChecks.checkLogMatching(cluster)
     }
@@ -121,7 +165,55 @@ struct Walk {
 
     private mutating func loseSomething() {
         guard let place = cluster.network.indices.randomElement(using: &random) else { return }
-        cluster.network.remove(at: place)
+        lose(at: place)
+    }
+
+    private mutating func lose(at place: Int) {
+        let message = cluster.network.remove(at: place)
+        cluster.report(message, arrived: false)
+    }
+
+    private mutating func changeSomething(_ id: MemberID) {
+        let leader = cluster.members.filter { $0.core?.role == .leader }
+            .max { $0.core!.term < $1.core!.term }?.id
+        let who = Int.random(in: 0..<4, using: &random) == 0 ? id : leader ?? id
+        switch Int.random(in: 0..<1000, using: &random) {
+        case ..<80: cluster.step(who, .propose([someChange().proposed]))
+        case ..<140: sendSomeSnapshot()
+        case ..<280: cluster.finishInstall(id)
+        case ..<290:
+            let other = cluster.members.randomElement(using: &random)!.id
+            cluster.step(who, .transferLeadership(to: other))
+        case ..<300:
+            guard let last = cluster[id].core?.last.rawValue else { return }
+            let index = UInt64.random(in: 0...last, using: &random)
+            cluster.step(id, .compact(through: LogIndex(index)))
+        default: break
+        }
+    }
+
+    private mutating func someChange() -> ConfChangeV2 {
+        var change = ConfChangeV2()
+        let dice = Int.random(in: 0..<10, using: &random)
+        if dice == 0 { return change }
+        if dice < 3 { change.transition = .jointImplicit }
+        if dice == 3 { change.transition = .jointExplicit }
+        for _ in 0..<(dice < 6 ? Int.random(in: 1...4, using: &random) : 1) {
+            let kinds: [ConfChangeKind] = [
+                .addNode, .addNode, .addNode, .addLearner, .removeNode, .updateNode,
+            ]
+            change.changes.append(
+                .init(
+                    kind: kinds.randomElement(using: &random)!,
+                    node: cluster.members.randomElement(using: &random)!.id))
+        }
+        return change
+    }
+
+    private mutating func sendSomeSnapshot() {
+        guard let order = cluster.orders.first, let core = cluster[order.from].core else { return }
+        let span = order.atLeast.rawValue...core.applied.rawValue
+        cluster.sendSnapshot(at: LogIndex(.random(in: span, using: &random)))
     }
 
     private mutating func repeatSomething() {
@@ -139,7 +231,7 @@ struct Walk {
 
     private mutating func restart(_ id: MemberID) {
         let member = cluster[id]
-        let held = min(member.applied.count, member.disk.entries.count)
+        let held = min(member.applied.count, Int(member.disk.last.rawValue))
         let applied = Int.random(in: 0...held, using: &random)
         cluster.restart(id, applied: LogIndex(UInt64(applied)))
     }
@@ -163,18 +255,22 @@ struct Walk {
             cluster[id].disk.isHeld = false
             if cluster[id].core == nil { restart(id) }
         }
-        for _ in 0..<60 {
+        for _ in 0..<200 {
             for id in cluster.members.map(\.id) {
                 cluster.step(id, .tick(dice: random.next()))
             }
             cluster.run()
+            if isSettled { break }
         }
         SafetyChecks.checkLogMatching(cluster)
-        guard let leader = cluster.members.first(where: { $0.core?.role == .leader })?.core else {
-            return false
-        }
-        return cluster.members.allSatisfy {
-            $0.core?.applied == leader.last && $0.core?.leader == leader.id
+        return isSettled
+    }
+
+    private var isSettled: Bool {
+        let leaders = cluster.members.compactMap(\.core).filter { $0.role == .leader }
+        guard let leader = leaders.max(by: { $0.term < $1.term }) else { return false }
+        return leader.membership.members.allSatisfy {
+            cluster[$0].core?.applied == leader.last && cluster[$0].core?.leader == leader.id
         }
     }
 }

@@ -287,7 +287,8 @@ import Testing
                     try node.propose(Array("echo".utf8), proposal: echo)
                 }
                 node.readBarrier(read)
-                let state = node.membershipChanged([.addLearner(MemberID(9))])
+                let change = ConfChange(kind: .addLearner, node: MemberID(9))
+                let state = node.membershipChanged(ConfChangeV2(change))
                 #expect(state.learners == [MemberID(9)])
             }
         }

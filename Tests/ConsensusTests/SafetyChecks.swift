@@ -21,7 +21,7 @@ struct SafetyChecks {
     private var checkedTerm: [MemberID: Term] = [:]
     private var readFloors: [ReadContext: LogIndex] = [:]
     private(set) var readsAnswered = 0
-    /// Membership changes move the quorum under the feet of the durability check.
+    /// Off where a story begins with disks that nobody committed anything on.
     var checksDurability = true
 
     var commitCount: Int { committed.count }
@@ -88,11 +88,18 @@ struct SafetyChecks {
             checkHas(other, entry)
         }
         guard checksDurability else { return }
-        let voters = core.membership.quorum.members
-        let having = voters.filter { cluster[$0].disk.term(at: entry.index) == entry.term }
+        // Only the leader's configuration counts: a follower may not have applied it yet.
+        precondition(core.role == .leader, "\(core.id.hex) commits before its leader")
+        let result = core.membership.quorum.result { cluster[$0].disk.has(entry) }
+        precondition(result == .won, "\(core.id.hex) commits \(entry.text), which can be lost")
+    }
+
+    /// A snapshot is of a state that was committed.
+    func installed(_ mark: SnapshotMark, by id: MemberID) {
+        let place = Int(mark.index.rawValue) - 1
         precondition(
-            2 * having.count > voters.count,
-            "\(core.id.hex) commits \(entry.text), durable at \(having.map(\.hex)) only")
+            place < committed.count && committed[place].entry.term == mark.position.term,
+            "\(id.hex) takes on \(mark.position.text), which was not committed")
     }
 
     /// What is applied is what was committed there; `checkCommit` saw it before.

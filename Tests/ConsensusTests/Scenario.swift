@@ -16,13 +16,18 @@
 //     tick 1 [n] | tick all [n]                       nothing is delivered
 //     pass n             n times: everyone ticks, then run
 //     campaign 1 | elect 1 (and run)
-//     propose 1 a b | change 1 add 4 | read 1 x
+//     propose 1 a b | read 1 x
+//     change 1 [joint | explicit] add 4 learn 5 remove 1 update 2 | change 1 leave
 //     run                disks finish, messages arrive, until nothing moves
 //     deliver 1>2 [n] | drop 1>2 [n] | repeat 1>2 | reverse 1>2     `*` is anyone
 //     partition 1 2 | 3 4 5        and heal
 //     hold-disk 1 | release-disk 1 | store 1 [n] | fail-disk 1
 //     crash 1 | restart 1 | unreachable 1 2 (1 is told that 2 missed a message)
-//     log 1 | data 1 | show 1 | network | trace on
+//     transfer 1 2 | compact 1 5
+//     hold-snapshots | release-snapshots       else they go as soon as they are ordered
+//     send-snapshot [5]  the first that was ordered, of the newest state or that of entry 5
+//     snapshot-failed 1 2 | install 2
+//     log 1 | data 1 | show 1 | members 1 | progress 1 | network | trace on
 
 import API
 import Foundation
@@ -154,11 +159,23 @@ struct Stage {
             let entries = words.dropFirst().map { ProposedEntry(data: Array($0.utf8)) }
             cluster.step(try member(words.first), .propose(entries))
         case "change":
-            let text = words.dropFirst().joined(separator: " ")
-            cluster.checks.checksDurability = false
+            let change = ConfChangeV2(words: Array(words.dropFirst()))
+            cluster.step(try member(words.first), .propose([change.proposed]))
+        case "transfer":
             cluster.step(
-                try member(words.first),
-                .propose([ProposedEntry(kind: .configurationChange, data: Array(text.utf8))]))
+                try member(words.first), .transferLeadership(to: try member(words[1])))
+        case "compact":
+            cluster.step(
+                try member(words.first), .compact(through: LogIndex(UInt64(words[1])!)))
+        case "hold-snapshots": cluster.holdsSnapshots = true
+        case "release-snapshots": cluster.holdsSnapshots = false
+        case "send-snapshot":
+            guard !cluster.orders.isEmpty else { return extra.append("no snapshot was ordered") }
+            cluster.sendSnapshot(at: words.first.map { LogIndex(UInt64($0)!) })
+        case "snapshot-failed":
+            let (from, to) = (try member(words[0]), try member(words[1]))
+            cluster.step(from, .snapshotFailed(to: to))
+        case "install": cluster.finishInstall(try member(words.first))
         case "read": cluster.read(try member(words.first), label: words[1])
         case "run": cluster.run()
         case "deliver", "drop", "repeat", "reverse": try carry(verb, words)
@@ -178,7 +195,7 @@ struct Stage {
         case "restart": for id in try members(words) { cluster.restart(id) }
         case "unreachable":
             cluster.step(try member(words[0]), .unreachable(try member(words[1])))
-        case "log", "data", "show", "network": try show(verb, words)
+        case "log", "data", "show", "network", "members", "progress": try show(verb, words)
         case "trace": cluster.isTracing = words.first == "on"
         default: throw ScenarioError(description: "no command \(verb)")
         }
@@ -278,8 +295,11 @@ struct Stage {
             }
         default:
             for place in chosen.reversed() { cluster.network.remove(at: place) }
-            guard verb == "deliver" else { return }
             for message in messages {
+                guard verb == "deliver" else {
+                    cluster.report(message, arrived: false)
+                    continue
+                }
                 cluster.network.append(message)
                 cluster.deliver(at: cluster.network.count - 1)
             }
@@ -302,11 +322,34 @@ struct Stage {
                     .map { String($0.term.rawValue) }
                 extra.append("\(id.hex) log: \((gap + terms).joined(separator: " "))")
             case "data":
-                let data = member.applied.filter { !$0.data.isEmpty }
-                    .map { String(decoding: $0.data, as: UTF8.self) }
+                let data = member.applied.filter { !$0.data.isEmpty || $0.kind != .normal }
+                    .map(\.content)
                 extra.append("\(id.hex) applied: \(data.joined(separator: " "))")
+            case "members": extra.append("\(id.hex) counts \(core.confState.text)")
+            case "progress":
+                let peers = core.peers.map { peer in
+                    "\(peer.member.hex)\(peer.isLearner ? " (learner)" : "") "
+                        + "\(peer.state) \(peer.match.rawValue)\(peer.isActive ? "" : " silent")"
+                }
+                extra.append("\(id.hex) sees \(peers.joined(separator: ", "))")
             default: shown[id] = nil
             }
         }
     }
+}
+
+extension ConfState {
+    /// As `1 2 3, outgoing 1 2, learners 4, next 5`.
+    fileprivate var text: String {
+        var parts = [voters.words]
+        if !votersOutgoing.isEmpty { parts.append("outgoing \(votersOutgoing.words)") }
+        if !learners.isEmpty { parts.append("learners \(learners.words)") }
+        if !learnersNext.isEmpty { parts.append("next \(learnersNext.words)") }
+        if autoLeave { parts.append("leaves by itself") }
+        return parts.joined(separator: ", ")
+    }
+}
+
+extension [MemberID] {
+    fileprivate var words: String { map(\.hex).joined(separator: " ") }
 }

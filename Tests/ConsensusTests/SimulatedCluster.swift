@@ -11,22 +11,33 @@ import API
 struct SimulatedCluster {
     struct Disk {
         var hardState = HardState()
-        /// The first is entry 1.
+        /// The snapshot the log begins behind, if it came from a leader.
+        var snapshot: SnapshotMark?
+        /// The first is entry 1, or follows the snapshot.
         var entries: [Entry] = []
         /// Given, not yet durable.
         var queue: [LogWrite] = []
         var isHeld = false
 
-        func term(at index: LogIndex) -> Term? {
-            guard index > .zero, index.rawValue <= UInt64(entries.count) else { return nil }
-            return entries[Int(index.rawValue) - 1].term
+        var base: LogPosition { snapshot?.position ?? .start }
+        var last: LogIndex { base.index + entries.count }
+
+        /// Whether it has this very entry, or a state that contains it.
+        func has(_ entry: Entry) -> Bool {
+            if entry.index <= base.index { return true }
+            guard entry.index <= last else { return false }
+            return entries[entry.index.distance(from: base.index) - 1].term == entry.term
         }
 
         mutating func finishFirst() -> WriteNumber {
             let write = queue.removeFirst()
+            if let mark = write.snapshot {
+                snapshot = mark
+                entries = []
+            }
             hardState = write.hardState ?? hardState
             if let first = write.entries.first {
-                entries.removeLast(entries.count - Int(first.index.rawValue) + 1)
+                entries.removeLast(last.distance(from: first.index) + 1)
                 entries += write.entries
             }
             return write.number
@@ -35,11 +46,13 @@ struct SimulatedCluster {
 
     struct Member {
         let id: MemberID
-        var initial: ConfState
         /// nil while it is down.
         var core: RaftCore?
         var disk = Disk()
+        /// The state: all that ever was applied.
         var applied: [Entry] = []
+        /// Is to become the state.
+        var installing: SnapshotMark?
         /// What it draws its election timeouts from.
         var dice: UInt64
     }
@@ -50,11 +63,20 @@ struct SimulatedCluster {
     var network: [Message] = []
     /// Links, as "from, to", that carry nothing.
     var cut: Set<[MemberID]> = []
+    /// Snapshots that were asked for and are not on their way yet.
+    var orders: [SnapshotRequest] = []
+    var holdsSnapshots = false
     /// What happened, in words, until someone takes it.
     var notes: [String] = []
     var keepsNotes = true
     var isTracing = false
     var checks = SafetyChecks()
+    /// What members are born with.
+    private(set) var installs = 0
+    private(set) var handOvers = 0
+    /// What members are born with.
+    private let founding: ConfState
+    private var payloads: [LogPosition: [Entry]] = [:]
     private var labels: [ReadContext: String] = [:]
     private var contexts: UInt64 = 0
 
@@ -63,11 +85,9 @@ struct SimulatedCluster {
         let state = ConfState(
             voters: voters.map { MemberID(UInt64($0)) },
             learners: learners.map { MemberID(UInt64($0)) })
+        founding = state
         members = (voters + learners + spares).sorted().map { number in
-            Member(
-                id: MemberID(UInt64(number)),
-                initial: spares.contains(number) ? ConfState() : state,
-                dice: UInt64(2 * (number - 1)))
+            Member(id: MemberID(UInt64(number)), dice: UInt64(2 * (number - 1)))
         }
         for member in members { restart(member.id) }
         notes = []
@@ -78,8 +98,8 @@ struct SimulatedCluster {
     }
 
     subscript(id: MemberID) -> Member {
-        get { members[place(id)] }
-        set { members[place(id)] = newValue }
+        _read { yield members[place(id)] }
+        _modify { yield &members[place(id)] }
     }
 
     // MARK: Members
@@ -91,21 +111,23 @@ struct SimulatedCluster {
         }
         self[id].core = nil
         self[id].disk.queue = []
+        self[id].installing = nil
+        orders.removeAll { $0.from == id }
         checks.forget(id)
     }
 
     /// - Parameter applied: what the applied state was found to hold, by the disk's luck.
     mutating func restart(_ id: MemberID, applied: LogIndex = .zero) {
-        let member = self[id]
-        var state = RestoredState(
-            hardState: member.disk.hardState, confState: member.initial,
-            entries: member.disk.entries, applied: applied)
-        var confState = Membership(member.initial)
-        for entry in member.disk.entries where entry.index <= applied {
-            for change in Self.changes(in: entry) { confState.apply(change) }
+        let disk = self[id].disk
+        // A snapshot that was recorded becomes the state now, if it did not before.
+        if self[id].applied.count < disk.base.index.rawValue {
+            self[id].applied = payloads[disk.base] ?? []
         }
-        state.confState = confState.confState
-        self[id].applied = Array(member.applied.prefix(Int(applied.rawValue)))
+        let applied = max(applied, disk.base.index)
+        self[id].applied = Array(self[id].applied.prefix(Int(applied.rawValue)))
+        let state = RestoredState(
+            hardState: disk.hardState, confState: confState(after: self[id].applied),
+            compacted: disk.base, entries: disk.entries, applied: applied)
         do {
             self[id].core = try RaftCore(id: id, options: options, restoring: state)
         } catch {
@@ -134,6 +156,10 @@ struct SimulatedCluster {
         note(id, actions.proposal)
         if let write = actions.write { self[id].disk.queue.append(write) }
         network += actions.send
+        for order in actions.snapshots { take(order, of: id) }
+        if let mark = actions.discard, keepsNotes {
+            notes.append("\(id.hex) discards \(mark.position.text)")
+        }
         checks.check(id, in: self)
         for read in actions.reads {
             checks.readIsAnswered(read)
@@ -142,26 +168,87 @@ struct SimulatedCluster {
                 notes.append("\(id.hex) may read \(label) at \(read.index.rawValue)")
             }
         }
+        if let mark = actions.install {
+            precondition(actions.apply.isEmpty, "something is applied beside a snapshot")
+            self[id].installing = mark
+        }
         guard let last = actions.apply.last else { return }
         for entry in actions.apply {
             self[id].applied.append(entry)
             checks.applied(entry, by: id)
-            let changes = Self.changes(in: entry)
-            if !changes.isEmpty { step(id, .membershipChanged(changes)) }
+            if let change = ConfChangeV2(entry.kind, data: entry.data) {
+                step(id, .membershipChanged(change))
+            }
         }
         step(id, .applied(last.index))
     }
 
-    /// A configuration entry of this world says, for example, `add 4`, `learn 4` or `remove 4`.
-    private static func changes(in entry: Entry) -> [MembershipChange] {
-        guard entry.kind != .normal else { return [] }
-        let words = String(decoding: entry.data, as: UTF8.self).split(separator: " ")
-        let member = MemberID(UInt64(words[1])!)
-        switch words[0] {
-        case "add": return [.addVoter(member)]
-        case "learn": return [.addLearner(member)]
-        default: return [.remove(member)]
+    /// Who takes part in a state.
+    private func confState(after state: some Sequence<Entry>) -> ConfState {
+        var membership = Membership(founding)
+        for entry in state {
+            guard let change = ConfChangeV2(entry.kind, data: entry.data) else { continue }
+            membership = (try? membership.applying(change)) ?? membership
         }
+        return membership.confState
+    }
+
+    // MARK: Snapshots
+
+    struct SnapshotRequest: Equatable {
+        let from: MemberID
+        let to: MemberID
+        let atLeast: LogIndex
+    }
+
+    private mutating func take(_ order: SnapshotOrder, of id: MemberID) {
+        switch order {
+        case .send(let member, let least):
+            orders.append(SnapshotRequest(from: id, to: member, atLeast: least))
+            guard keepsNotes else { return }
+            notes.append("\(id.hex) orders a snapshot for \(member.hex) from \(least.rawValue) on")
+        case .cancel(let member):
+            orders.removeAll { $0.from == id && $0.to == member }
+            if keepsNotes { notes.append("\(id.hex) cancels the snapshot for \(member.hex)") }
+        }
+    }
+
+    /// Sends the first snapshot that was ordered.
+    /// - Parameter index: of its state; the newest if nil.
+    mutating func sendSnapshot(at index: LogIndex? = nil) {
+        let order = orders.removeFirst()
+        let member = self[order.from]
+        guard let core = member.core else { return }
+        let index = index ?? core.applied
+        precondition(index >= order.atLeast && index <= core.applied, "no such state")
+        let state = Array(member.applied.prefix(Int(index.rawValue)))
+        let position = LogPosition(index: index, term: state.last?.term ?? .zero)
+        payloads[position] = state
+        step(order.from, .snapshotBegan(to: order.to, at: index))
+        let mark = SnapshotMark(position: position, confState: confState(after: state))
+        network.append(
+            Message(from: order.from, to: order.to, term: core.term, body: .snapshot(mark)))
+    }
+
+    /// The sender of a snapshot learns how that ended.
+    mutating func report(_ message: Message, arrived: Bool) {
+        guard case .snapshot = message.body else { return }
+        step(
+            message.from,
+            arrived ? .snapshotSent(to: message.to) : .snapshotFailed(to: message.to))
+    }
+
+    /// - Returns: whether there was anything.
+    @discardableResult
+    mutating func finishInstall(_ id: MemberID) -> Bool {
+        guard self[id].core != nil, let mark = self[id].installing else { return false }
+        self[id].installing = nil
+        self[id].applied = payloads[mark.position] ?? []
+        checks.installed(mark, by: id)
+        installs += 1
+        if keepsNotes { notes.append("\(id.hex) is at \(mark.position.text) by a snapshot") }
+        step(id, .applied(mark.index))
+        return true
     }
 
     // MARK: Disks
@@ -189,9 +276,11 @@ struct SimulatedCluster {
         let message = network.remove(at: position)
         guard members.contains(where: { $0.id == message.to }), !isCut(message),
             self[message.to].core != nil
-        else { return }
+        else { return report(message, arrived: false) }
         if isTracing { notes.append(message.text) }
+        if case .timeoutNow = message.body { handOvers += 1 }
         step(message.to, .received(message))
+        report(message, arrived: true)
     }
 
     /// Disks finish and messages arrive, oldest first, until nothing moves.
@@ -199,7 +288,14 @@ struct SimulatedCluster {
         var moved = true
         while moved {
             moved = false
-            for member in members where finishWrites(member.id) { moved = true }
+            for member in members {
+                if finishWrites(member.id) { moved = true }
+                if finishInstall(member.id) { moved = true }
+            }
+            if !holdsSnapshots, !orders.isEmpty {
+                sendSnapshot()
+                moved = true
+            }
             if !network.isEmpty {
                 deliver(at: 0)
                 moved = true
@@ -208,6 +304,19 @@ struct SimulatedCluster {
     }
 
     // MARK: Words
+
+    /// How everyone stands.
+    var standing: String {
+        members.map { member in
+            guard let core = member.core else { return "\n\(member.id.hex) down" }
+            return
+                "\n\(member.id.hex) \(core.role) term \(core.term.rawValue) of \(core.leader.hex)"
+                + " log \(core.log.compacted.text)...\(core.log.end.text)"
+                + " commit \(core.committed.rawValue) applied \(core.applied.rawValue)"
+                + " \(core.confState) install \(core.install == nil ? "no" : "yes")"
+                + " \(core.peers)"
+        }.joined()
+    }
 
     private mutating func note(_ id: MemberID, _ change: RaftChange) {
         guard keepsNotes else { return }
@@ -223,6 +332,14 @@ struct SimulatedCluster {
             notes.append("\(id.hex) stepped down: it hears of no quorum")
         case .memberBehindLog(let member):
             notes.append("\(id.hex) cannot serve \(member.hex) from its log")
+        case .transferAborted(let target):
+            notes.append("\(id.hex) gives up handing over to \(target.hex)")
+        case .steppedDownRemoved:
+            notes.append("\(id.hex) stepped down: it has no vote any more")
+        case .membershipUnchanged(let why):
+            notes.append("\(id.hex) changes nothing: \(why.rawValue)")
+        case .restoring(let position):
+            notes.append("\(id.hex) restores \(position.text)")
         case .ignored(let kind, let from, let why):
             notes.append("\(id.hex) ignored \(kind) from \(from.hex): \(why.rawValue)")
         }
@@ -233,6 +350,8 @@ struct SimulatedCluster {
         switch outcome {
         case nil, .appended: break
         case .forwarded(let leader): notes.append("\(id.hex) forwarded it to \(leader.hex)")
+        case .refused(.invalidConfigurationChange(let why)):
+            notes.append("\(id.hex) refused it: \(why.rawValue)")
         case .refused(let why): notes.append("\(id.hex) refused it: \(why)")
         }
     }
@@ -253,7 +372,65 @@ extension LogPosition {
 extension Entry {
     var text: String {
         let place = LogPosition(index: index, term: term).text
-        return data.isEmpty ? place : "\(place) \(String(decoding: data, as: UTF8.self))"
+        return data.isEmpty && kind == .normal ? place : "\(place) \(content)"
+    }
+
+    /// Its data, in words.
+    var content: String { ProposedEntry(kind: kind, data: data).content }
+}
+
+extension ProposedEntry {
+    var content: String {
+        guard let change = ConfChangeV2(kind, data: data) else {
+            return String(decoding: data, as: UTF8.self)
+        }
+        return change.text
+    }
+}
+
+extension ConfChangeV2 {
+    /// As in scenario files: `add 4`, `joint add 4 remove 1`, `leave`.
+    init(words: [String]) {
+        self.init()
+        guard words != ["leave"] else { return }
+        var rest = words[...]
+        while let word = rest.popFirst() {
+            switch word {
+            case "joint": transition = .jointImplicit
+            case "explicit": transition = .jointExplicit
+            default:
+                let kinds: [String: ConfChangeKind] = [
+                    "add": .addNode, "learn": .addLearner, "remove": .removeNode,
+                    "update": .updateNode,
+                ]
+                let node = MemberID(UInt64(rest.popFirst()!)!)
+                changes.append(Single(kind: kinds[word]!, node: node))
+            }
+        }
+    }
+
+    var text: String {
+        if leavesJoint { return "leave" }
+        let names: [ConfChangeKind: String] = [
+            .addNode: "add", .addLearner: "learn", .removeNode: "remove", .updateNode: "update",
+        ]
+        let words = changes.map { "\(names[$0.kind]!) \($0.node.hex)" }
+        switch transition {
+        case .auto: return words.joined(separator: " ")
+        case .jointImplicit: return (["joint"] + words).joined(separator: " ")
+        case .jointExplicit: return (["explicit"] + words).joined(separator: " ")
+        }
+    }
+
+    /// One change of one member is proposed in the old way, as etcd does.
+    var proposed: ProposedEntry {
+        var buffer = ByteBuffer()
+        guard transition == .auto, changes.count == 1 else {
+            encode(into: &buffer)
+            return ProposedEntry(kind: .configurationChangeV2, data: buffer.array)
+        }
+        ConfChange(kind: changes[0].kind, node: changes[0].node).encode(into: &buffer)
+        return ProposedEntry(kind: .configurationChange, data: buffer.array)
     }
 }
 
@@ -261,19 +438,23 @@ extension Message.Body {
     fileprivate var details: String {
         switch self {
         case .proposal(let entries):
-            " \(entries.map { String(decoding: $0.data, as: UTF8.self) }.joined(separator: " "))"
+            " \(entries.map(\.content).joined(separator: " "))"
         case .append(let append):
             " after \(append.previous.text) [\(append.entries.map(\.text).joined(separator: ", "))]"
                 + " commit \(append.commit.rawValue)"
         case .appendResponse(.accepted(let through)): " through \(through.rawValue)"
         case .appendResponse(.rejected(let previous, let hint)):
             " rejects \(previous.rawValue), try \(hint.text)"
-        case .vote(let last), .preVote(let last): " log ends \(last.text)"
+        case .snapshot(let mark): " \(mark.position.text)"
+        case .timeoutNow: ""
+        case .vote(let last, let isTransfer):
+            " log ends \(last.text)" + (isTransfer ? " at the leader's wish" : "")
+        case .preVote(let last): " log ends \(last.text)"
         case .voteResponse(let granted), .preVoteResponse(let granted):
             granted ? " granted" : " refused"
         case .heartbeat(let commit, let round):
             " commit \(commit.rawValue)" + (round == .none ? "" : " round \(round.rawValue)")
-        case .heartbeatResponse(let round):
+        case .heartbeatResponse(let round, _):
             round == .none ? "" : " round \(round.rawValue)"
         case .readIndex(let context): " \(context.rawValue)"
         case .readIndexResponse(let context, let index):

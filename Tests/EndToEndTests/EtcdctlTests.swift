@@ -95,11 +95,11 @@ extension EndToEnd {
         @Test("is told by name what is not served yet")
         func unimplemented() throws {
             let member = try MemberProcess()
-            let answer = try etcdctl(member, "lease", "grant", "10")
+            let answer = try etcdctl(member, "user", "list")
             #expect(answer.status != 0)
             #expect(
                 answer.errors.contains(
-                    "code = Unimplemented desc = unknown service etcdserverpb.Lease")
+                    "code = Unimplemented desc = unknown service etcdserverpb.Auth")
             )
         }
     }

@@ -11,9 +11,12 @@ extension EndToEnd {
         private static let exists = FileManager.default.isExecutableFile(atPath: python)
 
         @Test(
-            "put, read, list and delete",
+            "put, read, list and delete; watch; leases and locks",
             .enabled(if: exists, "Scripts/python-clients.sh makes the environment they need"),
-            arguments: ["etcd3_tour.py", "aetcd_tour.py"])
+            arguments: [
+                "etcd3_tour.py", "aetcd_tour.py", "etcd3_watch.py", "aetcd_watch.py",
+                "etcd3_leases.py", "aetcd_leases.py",
+            ])
         func tour(_ script: String) throws {
             let member = try MemberProcess()
             let file = Self.repository

@@ -143,7 +143,6 @@ struct CommandLineTests {
         #expect(outcome("--auto-tls=false") == "runs")
         #expect(outcome("--cert-file=a.pem") == "invalid: flag -cert-file \(words)")
         #expect(outcome("--config-file=a.yaml") == "invalid: flag -config-file \(words)")
-        #expect(outcome("--auto-compaction-retention=1h").hasSuffix(words))
         #expect(outcome("--corrupt-check-time=0") == "runs", "equal as a value, not as a text")
         #expect(outcome("--metrics=extensive") == "invalid: flag -metrics \(words)")
         #expect(outcome("--metrics=basic") == "runs")

@@ -151,8 +151,13 @@ struct ConfigurationTests {
         #expect(outcome("-feature-gates=LeaseCheckpoint=7").contains("invalid value of"))
         let it = try FeatureGates(parsing: "AllAlpha=true,PriorityRequest=false")
         #expect(it["LeaseCheckpoint"] && !it["PriorityRequest"] && it["FastLeaseKeepAlive"])
-        // None of them switches anything yet.
-        #expect(outcome("-feature-gates=LeaseCheckpoint=true").contains("not served"))
+        #expect(
+            try configuration("-feature-gates=LeaseCheckpoint=true").featureGates[
+                "LeaseCheckpoint"])
+        #expect(
+            outcome("-feature-gates=CompactHashCheck=true").contains(
+                "gate CompactHashCheck is known to etcd but not served"))
+        #expect(outcome("-feature-gates=AllAlpha=true").contains("not served"))
     }
 }
 
@@ -210,5 +215,40 @@ struct FoundingMemberTests {
             failure("-initial-cluster=default=http://localhost:2380,b=http://localhost:2381")
                 .contains("one member only"))
         #expect(failure("-initial-cluster-state=existing").contains("not served"))
+    }
+}
+
+@Suite("Automatic compaction is configured as in etcd")
+struct AutoCompactionFlagTests {
+    @Test(
+        "a number is hours or revisions, a text a duration, 0 is off",
+        arguments: [
+            ("periodic", "1", "periodic 3600000000000"),
+            ("periodic", "90m", "periodic 5400000000000"),
+            ("periodic", "0", "off"), ("periodic", "0s", "off"),
+            ("revision", "1000", "revisions 1000"), ("revision", "0", "off"),
+            ("revision", "1us", "revisions 1000"),
+            ("", "1", "undefined auto-compaction-mode"),
+            ("hourly", "1", "unknown auto-compaction-mode \"hourly\""),
+            (
+                "periodic", "soon",
+                "error parsing CompactionRetention: time: invalid duration \"soon\""
+            ),
+            ("periodic", "-1h", "--auto-compaction-retention must not be negative (set to -1h)"),
+        ])
+    func parses(mode: String, retention: String, expected: String) {
+        func text() -> String {
+            do throws(ConfigurationError) {
+                switch try AutoCompactionFlags.policy(mode: mode, retention: retention) {
+                case nil: return "off"
+                case .periodic(let period): return "periodic \(period)"
+                case .revisions(let count): return "revisions \(count)"
+                }
+            } catch {
+                guard case .invalid(let reason) = error else { return "\(error)" }
+                return reason
+            }
+        }
+        #expect(text() == expected)
     }
 }

@@ -149,4 +149,85 @@ struct TxnStories {
             }
         }
     }
+
+    @Test("A key may be deleted and put at one revision: after a restart it is as before")
+    func twiceAtOneRevision() throws {
+        let member = try PlayedMember()
+        member.put("a", "1")
+        _ = member.txn(Txn(then: [.delete("\0", to: "\0"), .put("a", "2"), .put("b", "2")]))
+        _ = member.txn(Txn(then: [.put("c", "3"), .delete("b", to: "\0")]))
+        let before = try member.everything()
+        #expect(before == "[a=2 3 3 1] count 1")
+        try member.crash()  // replayed
+        #expect(try member.everything() == before)
+        member.commit()
+        try member.crash()  // read from the file
+        #expect(try member.everything() == before)
+        #expect(
+            try Response.range(#require(member.range(Request.range("b", revision: 3)).message))
+                == "[b=2 3 3 1] count 1")
+    }
+
+    @Test("Whatever is taken from a client can be read from the log, however deep it lies")
+    func replay() throws {
+        // A comparison in the 150th transaction lies as deep as decoding goes; the log entry around
+        // it is one level more.
+        let levels = Limits.messageNesting / 2
+        let member = try PlayedMember { $0.maxTxnOperations = 1000 }
+        #expect(throws: WireError.nestedTooDeeply) {
+            try Txn.nested(levels, [.put("b")]).decoded { _ in }
+        }
+        let deepest = Txn.nested(levels, innermost: Txn(.init("a", .mod, .equal, 0)))
+        let place = member.nextIndex
+        #expect(member.txn(deepest).message != nil)
+        #expect(member.nextIndex == place.next)
+        member.put("a", "after")
+        let after = try member.everything()
+        try member.crash()
+        #expect(try member.everything() == after)
+    }
+
+    @Test("NOSPACE forbids transactions with a put in either branch, CORRUPT all that may write")
+    func alarms() throws {
+        let member = try PlayedMember()
+        member.put("a", "1")
+        let reading = Txn(then: [.get("a")])
+        let deleting = Txn(then: [.delete("n"), .txn(then: [.delete("m")])])
+        let putting = [
+            Txn(then: [.put("b")]), Txn(else: [.put("b")]),
+            Txn(then: [.txn(else: [.put("b")])]),
+        ]
+        _ = member.alarm(Request.alarm(.activate, .noSpace, of: MemberID(7)))
+        for txn in putting { #expect(member.txn(txn).failure == .noSpace) }
+        #expect(member.txn(deleting).message != nil)
+        #expect(member.txn(reading).message != nil)
+        _ = member.alarm(Request.alarm(.activate, .corrupt, of: MemberID(7)))
+        for txn in putting + [deleting] { #expect(member.txn(txn).failure == .corrupt) }
+        #expect(member.txn(reading).message != nil)
+    }
+
+    @Test("A transaction that would go beyond the quota raises NOSPACE; one without puts passes")
+    func quota() throws {
+        let member = try PlayedMember { $0.quotaBytes = 1 }
+        #expect(member.txn(Txn(then: [.delete("a")])).message != nil)
+        #expect(member.txn(Txn(else: [.txn(then: [.put("a")])])).failure == .noSpace)
+        #expect(member.life.events.heard.last == "raised memberID:161 alarm:NOSPACE")
+    }
+
+    @Test("It counts as its operations, and as a transaction when it has more than one")
+    func counters() throws {
+        let member = try PlayedMember()
+        func counts() -> [Int64] {
+            member.state {
+                let counters = $0.counters
+                return [counters.ranges, counters.puts, counters.deletes, counters.txns].map {
+                    Int64($0.value)
+                }
+            }
+        }
+        _ = member.txn(Txn(.init("a", .mod, .equal, 0), then: [.put("a")], else: [.get("a")]))
+        #expect(counts() == [1, 1, 0, 0])
+        _ = member.txn(Txn(then: [.put("a"), .get("a"), .delete("b")]))
+        #expect(counts() == [2, 2, 1, 1])
+    }
 }

@@ -54,7 +54,7 @@ struct WriteStories {
         #expect(member.disk.writes.count == writes)
     }
 
-    @Test("A put with a lease is refused, for no lease can exist")
+    @Test("A put with a lease that is not there is refused")
     func lease() throws {
         let member = try PlayedMember()
         #expect(member.put(Request.put("a", "1", lease: 7)).failure == .leaseNotFound)

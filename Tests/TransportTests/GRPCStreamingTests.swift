@@ -81,7 +81,7 @@ struct GRPCStreamingTests {
     func clientStreaming() {
         let recorder = ServerRecorder()
         let pair = pair(recorder)
-        recorder.onHalfClose = { call in
+        recorder.onHalfClose = { [unowned recorder] call in
             call.send(Array("\(recorder.messages.count)".utf8))
             call.finish()
         }

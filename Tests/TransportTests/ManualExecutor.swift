@@ -67,6 +67,7 @@ final class ManualExecutor: ActorExecutor, @unchecked Sendable {
     func die() {
         posted.withLock { $0 = [] }
         ends = [:]
+        for timer in timers { timer.cancel() }
         timers = []
     }
 
@@ -79,7 +80,7 @@ final class ManualExecutor: ActorExecutor, @unchecked Sendable {
             guard let next = timers.min(by: { $0.due < $1.due }), next.due <= end else { break }
             timers.removeAll { $0 === next }
             time = max(time, next.due)
-            next.work()
+            next.fire()
         }
         time = end
         run()
@@ -89,13 +90,19 @@ final class ManualExecutor: ActorExecutor, @unchecked Sendable {
 /// `@unchecked Sendable`: belongs to its executor's thread.
 final class ManualTimer: TimerHandle, @unchecked Sendable {
     let due: UInt64
-    let work: () -> Void
-    private(set) var isCancelled = false
+    /// Let go with the last use for it, as a loop's timers do: it may hold who holds the timer.
+    private var work: (() -> Void)?
+    var isCancelled: Bool { work == nil }
     init(due: UInt64, _ work: @escaping () -> Void) {
         self.due = due
         self.work = work
     }
-    func cancel() { isCancelled = true }
+    func cancel() { work = nil }
+    func fire() {
+        let work = work
+        cancel()
+        work?()
+    }
 }
 
 /// One end of a wire in memory. What is written arrives in the other end's next turn, in pieces of
@@ -105,7 +112,7 @@ final class WireEnd: ByteStream {
     weak var handler: (any ByteStreamHandler)?
     let localAddress = "near"
     let remoteAddress = "far"
-    unowned(unsafe) var peer: WireEnd?
+    weak var peer: WireEnd?
     var pieceBytes = 64 << 10
     /// While false nothing leaves this end.
     var takes = true { didSet { if takes { deliver() } } }
@@ -181,6 +188,7 @@ final class WireEnd: ByteStream {
         executor.post { [self] in
             let other = peer
             peer = nil
+            other?.peer = nil
             handler?.closed(nil)
             if let other, !other.isClosed {
                 other.handler?.receivedEnd()

@@ -14,6 +14,8 @@ struct MemoryStreamTests {
             try await withLoop { other in
                 let second = apart ? other : first
                 let (a, b) = MemoryStream.pair(a: first, b: second, window: window)
+                // However busy the machine is, nothing is given up.
+                for stream in [a, b] { stream.lingerNanoseconds = 600_000_000_000 }
                 let peers = (
                     await onLoop(first) { TestPeer(a) }, await onLoop(second) { TestPeer(b) }
                 )

@@ -108,6 +108,7 @@ struct ByteClient {
     let serverEnd: WireEnd
     let clientEnd: WireEnd
     private let sink = NullHandler()
+    private let end: EndOfWorld
 
     init(_ configuration: GRPCServerConfiguration = GRPCServerConfiguration()) {
         var methods = GRPCMethods()
@@ -117,6 +118,7 @@ struct ByteClient {
         serverEnd.record = []
         clientEnd.handler = sink
         clientEnd.resumeReading()
+        end = EndOfWorld(executor, server, serverEnd, clientEnd)
         server.accept(serverEnd)
         executor.run()
     }

@@ -8,6 +8,7 @@ struct CairnBench: ParsableCommand {
         commandName: "cairn-bench", abstract: "Loads a server of etcd's API and measures it.",
         subcommands: [
             LoadCommand.self, CompareCommand.self, InProcessCommand.self, KeysCommand.self,
-            IndexCommand.self, InterferenceCommand.self,
+            IndexCommand.self, WatchCommand.self, LeaseCommand.self, ChurnCommand.self,
+            BesideCommand.self, InterferenceCommand.self,
         ])
 }

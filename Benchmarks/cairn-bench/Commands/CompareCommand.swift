@@ -95,7 +95,8 @@ struct CompareCommand: ParsableCommand {
                 workload: workload,
                 target: .server(.tcp(host: "127.0.0.1", port: server.clientPort)),
                 server: .process(server.processID), serverName: kind.name, threads: threads,
-                fills: !isFilled)
+                // Guarded writes begin with what the puts have told.
+                fills: !isFilled || workload.operation == .txn)
             pass.measurements.append(try run.measure())
             if workload.operation.reads { isFilled = true }
         }
@@ -114,6 +115,7 @@ enum CompareWorkloads {
         var all = [
             workload(.put, 10, 50, 300_000), workload(.range, 10, 50, 500_000),
             workload(.serializableRange, 10, 50, 500_000), workload(.mixed, 10, 50, 300_000),
+            workload(.txn, 10, 50, 300_000),
             workload(.put, 1, 1, 20_000), workload(.range, 1, 1, 40_000),
         ]
         if large {

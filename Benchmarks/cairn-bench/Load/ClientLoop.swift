@@ -16,12 +16,17 @@ final class ClientLoop: @unchecked Sendable {
     private var connections: [GRPCClientConnection] = []
     private var lanes: [Lane] = []
 
-    private let put: RequestTemplate
+    /// Of several sizes.
+    private let puts: [RequestTemplate]
     private let range: RequestTemplate
     private let serializableRange: RequestTemplate
+    private let txn: RequestTemplate
     private let valueSize: Int
     private let putMethod: GRPCClientMethod
     private let rangeMethod: GRPCClientMethod
+    private let txnMethod: GRPCClientMethod
+    /// Nil when nothing that is sent depends on it.
+    private var known: KnownRevisions?
 
     // The phase under way.
     private var phase: Phase?
@@ -44,12 +49,15 @@ final class ClientLoop: @unchecked Sendable {
     /// - Parameter name: of the thread; the system keeps 15 bytes.
     init(_ workload: Workload, authority: String, name: String) throws(TransportError) {
         loop = try EventLoop(name: name)
-        put = .put(keySize: workload.keySize, valueSize: workload.valueSize)
+        puts = workload.valueSizes.map { .put(keySize: workload.keySize, valueSize: $0) }
         range = .range(keySize: workload.keySize, isSerializable: false)
         serializableRange = .range(keySize: workload.keySize, isSerializable: true)
+        txn = .txn(keySize: workload.keySize, valueSize: workload.valueSize)
+        if workload.operation == .txn { known = KnownRevisions(keySpace: workload.keySpace) }
         valueSize = workload.valueSize
         putMethod = GRPCClientMethod("/etcdserverpb.KV/Put", authority: authority)
         rangeMethod = GRPCClientMethod("/etcdserverpb.KV/Range", authority: authority)
+        txnMethod = GRPCClientMethod("/etcdserverpb.KV/Txn", authority: authority)
     }
 
     /// Takes the connection for the phases to come.
@@ -102,21 +110,30 @@ final class ClientLoop: @unchecked Sendable {
 
     /// False when the phase has sent all of its requests.
     private func issueNext(on lane: Lane, dueAt time: UInt64) -> Bool {
-        guard let workload = phase?.workload, issued < (phase?.requests ?? 0),
-            time < (phase?.deadline ?? 0)
+        guard issued < (phase?.requests ?? 0), time < (phase?.deadline ?? 0),
+            let kind = phase?.source.nextKind(), let key = phase?.source.nextKey()
         else { return false }
-        let isPut = phase?.source.nextIsPut() ?? false
-        let key = phase?.source.nextKey() ?? 0
-        let isSerializable = workload.operation == .serializableRange
         issued += 1
         inFlight += 1
         lane.dueAt = time
-        lane.isPut = isPut
-        let template = isPut ? put : isSerializable ? serializableRange : range
+        lane.kind = kind
+        lane.key = key
+        let revision = known?[key] ?? Revision(0)
+        let (method, template) = message(of: kind)
         lane.connection.unary(
-            isPut ? putMethod : rangeMethod, capacity: template.size,
-            { template.write(key: key, to: $0) }, completion: lane.completion)
+            method, capacity: template.size,
+            { template.write(key: key, revision: revision, to: $0) },
+            completion: lane.completion)
         return true
+    }
+
+    private func message(of kind: RequestKind) -> (GRPCClientMethod, RequestTemplate) {
+        switch kind {
+        case .put: (putMethod, puts[issued % puts.count])
+        case .range: (rangeMethod, range)
+        case .serializableRange: (rangeMethod, serializableRange)
+        case .txn: (txnMethod, txn)
+        }
     }
 
     private func issueDue(on lane: Lane) {
@@ -147,11 +164,26 @@ final class ClientLoop: @unchecked Sendable {
         _ result: Result<UnsafeRawBufferPointer, Status>, of lane: Lane, nanoseconds: UInt64
     ) {
         switch result {
-        case .success(let response) where lane.isPut || response.count >= valueSize:
+        case .success(let response):
+            if let reason = problem(with: response, on: lane) { return failed(reason) }
             outcome.answered += 1
             outcome.latencies.record(min(nanoseconds, Latencies.longest))
-        case .success: failed("the key has no value")
         case .failure(let status): failed("\(status)")
+        }
+    }
+
+    /// What is wrong with an answer; nil when it is as it should be.
+    private func problem(with response: UnsafeRawBufferPointer, on lane: Lane) -> String? {
+        do throws(WireError) {
+            switch lane.kind {
+            case .put: try known?.learn(lane.key, put: response)
+            case .txn: try known?.learn(lane.key, txn: response)
+            case .range, .serializableRange:
+                if response.count < valueSize { return "the key has no value" }
+            }
+            return nil
+        } catch {
+            return "an answer cannot be read: \(error)"
         }
     }
 
@@ -200,7 +232,8 @@ private final class Lane {
     let connection: GRPCClientConnection
     /// Monotonic nanoseconds.
     var dueAt: UInt64 = 0
-    var isPut = false
+    var kind = RequestKind.put
+    var key = 0
     /// Made once, so that a call allocates none. The loop outlives its connections' calls.
     private(set) var completion: GRPCClientConnection.UnaryCompletion = { _ in }
 

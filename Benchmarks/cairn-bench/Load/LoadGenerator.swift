@@ -109,8 +109,13 @@ final class LoadGenerator {
         return run(warming, requests: workload.warmUp, seconds: workload.seconds, pass: 1)
     }
 
-    func measure() -> PhaseOutcome {
-        run(workload, requests: workload.requests, seconds: workload.seconds, pass: 2)
+    /// - Parameters:
+    ///   - pass: another one gives other random keys.
+    ///   - seconds: instead of the workload's.
+    func measure(pass: Int = 2, seconds: Double? = nil) -> PhaseOutcome {
+        run(
+            workload, requests: workload.requests, seconds: seconds ?? workload.seconds,
+            pass: pass)
     }
 
     private func run(

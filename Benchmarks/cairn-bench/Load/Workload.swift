@@ -1,5 +1,7 @@
 // What is asked of a server: which requests, how many at once, of what size.
 
+import Foundation
+
 /// The mix of requests.
 enum Operation: String, CaseIterable, Codable {
     case put
@@ -9,6 +11,8 @@ enum Operation: String, CaseIterable, Codable {
     case serializableRange = "serializable-range"
     /// Nine linearizable reads for each put.
     case mixed
+    /// Puts guarded by the revision at which the key was last seen, as Kubernetes writes.
+    case txn
 
     /// Whether the keys must be there beforehand.
     var reads: Bool { self != .put }
@@ -29,6 +33,8 @@ struct Workload: Codable {
     /// In bytes, as the next; no less than the digits of `keySpace`.
     var keySize = 32
     var valueSize = 256
+    /// Values are of sizes between; nil: all of `valueSize`.
+    var largestValueSize: Int?
     /// How many different keys there are.
     var keySpace = 100_000
     var keyOrder = KeyOrder.random
@@ -42,8 +48,19 @@ struct Workload: Codable {
     /// one is answered.
     var rate: Double?
 
+    /// A few sizes from the smallest to the largest, each the same part larger than the last.
+    var valueSizes: [Int] {
+        guard let largestValueSize, largestValueSize > valueSize else { return [valueSize] }
+        let count = 13
+        let ratio = Double(largestValueSize) / Double(max(1, valueSize))
+        return (0..<count).map { step in
+            let part = Double(step) / Double(count - 1)
+            return Int((Double(max(1, valueSize)) * pow(ratio, part)).rounded())
+        }
+    }
+
     var title: String {
-        let values = operation == .put || operation == .mixed
+        let values = operation == .put || operation == .mixed || operation == .txn
         let size = values ? ", \(byteCount(valueSize)) values" : ""
         let pace = rate.map { ", \(Int($0))/s" } ?? ""
         return "\(operation.rawValue)\(size), \(connections) x \(streams)\(pace)"
@@ -54,11 +71,20 @@ private func byteCount(_ count: Int) -> String {
     count >= 1024 && count % 1024 == 0 ? "\(count >> 10) KiB" : "\(count) B"
 }
 
+/// What one request is.
+enum RequestKind {
+    case put
+    case range
+    case serializableRange
+    case txn
+}
+
 /// Deterministic keys and operations: equal seeds ask equal questions of every server.
 struct RequestSource {
     private let workload: Workload
     private var state: UInt64
     private var sequence: Int
+    private let lane: Int
     private let stride: Int
 
     /// - Parameters:
@@ -68,6 +94,7 @@ struct RequestSource {
         self.workload = workload
         state = 0x9E37_79B9_7F4A_7C15 &* UInt64(pass * lanes + lane + 1)
         sequence = lane
+        self.lane = lane
         stride = lanes
     }
 
@@ -86,16 +113,22 @@ struct RequestSource {
             defer { sequence += stride }
             return sequence % workload.keySpace
         case .random:
-            return Int(random().multipliedFullWidth(by: UInt64(workload.keySpace)).high)
+            let key = Int(random().multipliedFullWidth(by: UInt64(workload.keySpace)).high)
+            guard workload.operation == .txn else { return key }
+            // Lanes keep to keys of their own, as each writer of Kubernetes does: those of the
+            // sequential order, which fills the key space.
+            let own = key - key % stride + lane
+            return own < workload.keySpace ? own : lane
         }
     }
 
-    /// Whether the next request is a put.
-    mutating func nextIsPut() -> Bool {
+    mutating func nextKind() -> RequestKind {
         switch workload.operation {
-        case .put: true
-        case .range, .serializableRange: false
-        case .mixed: random().multipliedFullWidth(by: 10).high == 0
+        case .put: .put
+        case .range: .range
+        case .serializableRange: .serializableRange
+        case .mixed: random().multipliedFullWidth(by: 10).high == 0 ? .put : .range
+        case .txn: .txn
         }
     }
 }

@@ -16,6 +16,9 @@ public struct InternalRaftRequest: WireMessage {
         case deleteRange(DeleteRangeRequest)
         case txn(TxnRequest)
         case compaction(CompactionRequest)
+        case leaseGrant(LeaseGrantRequest)
+        case leaseRevoke(LeaseRevokeRequest)
+        case leaseCheckpoint(LeaseCheckpointRequest)
         case alarm(AlarmRequest)
         case clusterVersionSet(ClusterVersionSetRequest)
         case clusterMemberAttrSet(ClusterMemberAttrSetRequest)
@@ -34,8 +37,8 @@ public struct InternalRaftRequest: WireMessage {
     /// The revision of the auth store its rights were checked at.
     public var authRevision: UInt64 { raw.pointee.header?.pointee.auth_revision ?? 0 }
 
-    /// Nil for an empty proposal and for the requests of leases and auth, which have no view yet:
-    /// who applies entries must treat nil as a request it does not know.
+    /// Nil for an empty proposal and for the requests of auth, which have no view yet: who applies
+    /// entries must treat nil as a request it does not know.
     public var operation: Operation? {
         let request = raw.pointee
         if let put = PutRequest(request.put) { return .put(put) }
@@ -43,6 +46,11 @@ public struct InternalRaftRequest: WireMessage {
         if let txn = TxnRequest(request.txn) { return .txn(txn) }
         if let range = RangeRequest(request.range) { return .range(range) }
         if let compaction = CompactionRequest(request.compaction) { return .compaction(compaction) }
+        if let grant = LeaseGrantRequest(request.lease_grant) { return .leaseGrant(grant) }
+        if let revoke = LeaseRevokeRequest(request.lease_revoke) { return .leaseRevoke(revoke) }
+        if let checkpoint = LeaseCheckpointRequest(request.lease_checkpoint) {
+            return .leaseCheckpoint(checkpoint)
+        }
         if let alarm = AlarmRequest(request.alarm) { return .alarm(alarm) }
         if let set = ClusterVersionSetRequest(request.cluster_version_set) {
             return .clusterVersionSet(set)

@@ -40,6 +40,36 @@ public struct StatusRequest: WireMessage {
     }
 }
 
+/// Asks one member for the hash of all it stores.
+public struct HashRequest: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__HashRequest>
+    public init(raw: UnsafePointer<Etcdserverpb__HashRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__hash_request__get_descriptor()
+    }
+}
+
+/// Asks one member for the hash of its keys and their history.
+public struct HashKVRequest: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__HashKVRequest>
+    public init(raw: UnsafePointer<Etcdserverpb__HashKVRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__hash_kvrequest__get_descriptor()
+    }
+
+    /// Up to which revision; 0: now.
+    public var revision: Revision { Revision(raw.pointee.revision) }
+}
+
+/// Asks one member to give back the space that nothing lies in.
+public struct DefragmentRequest: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__DefragmentRequest>
+    public init(raw: UnsafePointer<Etcdserverpb__DefragmentRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__defragment_request__get_descriptor()
+    }
+}
+
 /// Lists the members of the cluster.
 public struct MemberListRequest: WireMessage {
     let raw: UnsafePointer<Etcdserverpb__MemberListRequest>

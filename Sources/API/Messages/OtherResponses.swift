@@ -98,3 +98,30 @@ public struct HealthCheckResponse: WireMessage {
 
     public var status: ServingStatus? { ServingStatus(rawValue: raw.pointee.status.rawValue) }
 }
+
+/// The hash of a member's keys and their history.
+public struct HashKVResponse: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__HashKVResponse>
+    public init(raw: UnsafePointer<Etcdserverpb__HashKVResponse>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__hash_kvresponse__get_descriptor()
+    }
+
+    public var header: ResponseHeader? { ResponseHeader(raw.pointee.header) }
+    public var hash: UInt32 { raw.pointee.hash }
+    /// Of the last compaction before; -1: none.
+    public var compactRevision: Revision { Revision(raw.pointee.compact_revision) }
+    public var hashRevision: Revision { Revision(raw.pointee.hash_revision) }
+}
+
+/// The hash of all a member stores.
+public struct HashResponse: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__HashResponse>
+    public init(raw: UnsafePointer<Etcdserverpb__HashResponse>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__hash_response__get_descriptor()
+    }
+
+    public var header: ResponseHeader? { ResponseHeader(raw.pointee.header) }
+    public var hash: UInt32 { raw.pointee.hash }
+}

@@ -105,6 +105,21 @@ extension ByteBuffer {
         appendField(2, uint64: UInt64(alarm.alarm.rawValue))
     }
 
+    public mutating func appendHashResponse(_ header: HeaderFields, hash: UInt32) {
+        appendResponseHeader(header)
+        appendField(2, uint64: UInt64(hash))
+    }
+
+    /// - Parameter compacted: of the last compaction before; -1 for none.
+    public mutating func appendHashKVResponse(
+        _ header: HeaderFields, hash: UInt32, compacted: Revision, revision: Revision
+    ) {
+        appendResponseHeader(header)
+        appendField(2, uint64: UInt64(hash))
+        appendField(3, int64: compacted.rawValue)
+        appendField(4, int64: revision.rawValue)
+    }
+
     public mutating func appendHealthCheckResponse(_ status: ServingStatus) {
         appendField(1, uint64: UInt64(status.rawValue))
     }

@@ -56,6 +56,14 @@ public struct ProtobufReader {
         place = 0
     }
 
+    /// Goes on from `offset`, which lies in `input` or at its end.
+    @inlinable
+    public init(_ input: UnsafeRawBufferPointer, from offset: Int) {
+        precondition(offset >= 0 && offset <= input.count, "\(offset) of \(input.count) bytes")
+        self.input = input
+        place = offset
+    }
+
     /// Where the next field begins, in bytes from the start of the message.
     @inlinable public var offset: Int { place }
 

@@ -1,6 +1,8 @@
 // All that the operator decides about a member, checked and typed. Made once at start from the
 // command line and the environment (CommandLineReader); nothing changes it afterwards.
 
+import Services
+
 /// The effective configuration of one member.
 public struct Configuration: Sendable {
     /// -name
@@ -14,6 +16,7 @@ public struct Configuration: Sendable {
     public let storage: Storage
     public let limits: Limits
     public let keepalive: Keepalive
+    public let watch: Watch
     public let httpAccess: HTTPAccess
     public let logging: Logging
     /// -feature-gates
@@ -85,6 +88,8 @@ public struct Configuration: Sendable {
         public let maxSnapshots: Int
         /// -unsafe-no-fsync: an acknowledged write may be lost with the power.
         public let syncsToDisk: Bool
+        /// -auto-compaction-mode and -auto-compaction-retention; nil is off.
+        public let autoCompaction: CompactionPolicy?
     }
 
     public struct Limits: Sendable {
@@ -100,6 +105,11 @@ public struct Configuration: Sendable {
 
         /// The largest gRPC message taken from a client: room for what surrounds the request.
         public var maxReceiveBytes: Int { maxRequestBytes + 524_288 }
+    }
+
+    public struct Watch: Sendable {
+        /// Between progress notifications.
+        public let progressNanoseconds: UInt64
     }
 
     /// gRPC keepalive; times in nanoseconds.

@@ -1,5 +1,7 @@
 // From given flags to a checked Configuration: etcd's `Config.Validate`, in its order and words.
 
+import Services
+
 struct ConfigurationBuilder {
     private let given: GivenFlags
     private(set) var notices: [StartupNotice] = []
@@ -24,9 +26,9 @@ struct ConfigurationBuilder {
                 ? "\(name).etcd" : directory,
             listeners: listeners, advertised: advertised,
             bootstrap: bootstrap(name, advertised), raft: raft, storage: try storage(),
-            limits: try limits(), keepalive: try keepalive(), httpAccess: httpAccess(),
-            logging: try logging(), featureGates: gates(), locksMemory: bool("memory-mlock"),
-            maxLearners: Int(int("max-learners")))
+            limits: try limits(), keepalive: try keepalive(), watch: try watch(),
+            httpAccess: httpAccess(), logging: try logging(), featureGates: gates(),
+            locksMemory: bool("memory-mlock"), maxLearners: Int(int("max-learners")))
     }
 
     /// What is known to etcd and not done here is refused rather than quietly left out.
@@ -40,6 +42,10 @@ struct ConfigurationBuilder {
                 throw .invalid(
                     "flag -\(name) is known to etcd but not served by this version of cairn yet")
             }
+        }
+        if let gate = gates().firstUnserved {
+            throw .invalid(
+                "feature gate \(gate) is known to etcd but not served by this version of cairn yet")
         }
     }
 
@@ -127,7 +133,12 @@ struct ConfigurationBuilder {
             batchIntervalNanoseconds: try duration("backend-batch-interval", orIfZero: 100_000_000),
             batchLimit: batchLimit <= 0 ? 10_000 : Int(batchLimit),
             maxWALs: try count("max-wals"), maxSnapshots: try count("max-snapshots"),
-            syncsToDisk: !bool("unsafe-no-fsync"))
+            syncsToDisk: !bool("unsafe-no-fsync"), autoCompaction: try autoCompaction())
+    }
+
+    private func autoCompaction() throws(ConfigurationError) -> CompactionPolicy? {
+        try AutoCompactionFlags.policy(
+            mode: text("auto-compaction-mode"), retention: text("auto-compaction-retention"))
     }
 
     private mutating func limits() throws(ConfigurationError) -> Configuration.Limits {
@@ -154,6 +165,13 @@ struct ConfigurationBuilder {
             minTimeNanoseconds: try duration("grpc-keepalive-min-time"),
             intervalNanoseconds: try duration("grpc-keepalive-interval"),
             timeoutNanoseconds: try duration("grpc-keepalive-timeout"))
+    }
+
+    /// As etcd, which raises what is shorter to 100 ms.
+    private func watch() throws(ConfigurationError) -> Configuration.Watch {
+        let interval = try duration(
+            "watch-progress-notify-interval", orIfZero: 600_000_000_000)
+        return Configuration.Watch(progressNanoseconds: max(interval, 100_000_000))
     }
 
     private func httpAccess() -> Configuration.HTTPAccess {

@@ -1,6 +1,5 @@
-// The value of -feature-gates: switches of etcd 3.7.1 by name (reference: flags.tsv). The gates
-// belong to functions that come with later versions, so none changes anything yet; names and
-// values are checked all the same.
+// The value of -feature-gates: switches of etcd 3.7.1 by name (reference: flags.tsv). Those of
+// functions that come with later versions are refused unless they are as they are by default.
 
 public struct FeatureGates: Hashable, Sendable {
     /// What was given, without `AllAlpha` and `AllBeta`.
@@ -8,18 +7,23 @@ public struct FeatureGates: Hashable, Sendable {
     private var allAlpha = false
     private var allBeta: Bool?
 
-    /// All of them, with what they are when not given.
-    public static let known: [(name: String, isAlpha: Bool, byDefault: Bool)] = [
-        ("CompactHashCheck", true, false),
-        ("FastLeaseKeepAlive", false, true),
-        ("InitialCorruptCheck", true, false),
-        ("LeaseCheckpoint", true, false),
-        ("LeaseCheckpointPersist", true, false),
-        ("PriorityRequest", true, false),
-        ("SetMemberLocalAddr", true, false),
-        ("StopGRPCServiceOnDefrag", true, false),
-        ("TxnModeWriteWithSharedBuffer", false, true),
+    /// All of them, with what they are when not given, and whether this version has both ways.
+    public static let known: [(name: String, isAlpha: Bool, byDefault: Bool, isServed: Bool)] = [
+        ("CompactHashCheck", true, false, false),
+        ("FastLeaseKeepAlive", false, true, true),
+        ("InitialCorruptCheck", true, false, false),
+        ("LeaseCheckpoint", true, false, true),
+        ("LeaseCheckpointPersist", true, false, true),
+        ("PriorityRequest", true, false, true),
+        ("SetMemberLocalAddr", true, false, false),
+        ("StopGRPCServiceOnDefrag", true, false, false),
+        ("TxnModeWriteWithSharedBuffer", false, true, false),
     ]
+
+    /// A gate that was switched and that this version has one way of only.
+    var firstUnserved: String? {
+        Self.known.first { !$0.isServed && self[$0.name] != $0.byDefault }?.name
+    }
 
     public init() {}
 

@@ -93,7 +93,7 @@ extension FlagTable {
             "raft-write-timeout", .duration, default: "5s", .noEffect("no peers"),
             "write timeout of peer connections; raised to 5s if lower"),
         FlagDefinition(
-            "feature-gates", .featureGates, default: "", .notServedYet,
+            "feature-gates", .featureGates, default: "", .served,
             "comma list Gate=true|false; see FEATURE GATES rows; AllAlpha/AllBeta also accepted"),
     ]
 
@@ -169,11 +169,11 @@ extension FlagTable {
             "pre-vote", .bool, default: "true", .served,
             "raft pre-vote"),
         FlagDefinition(
-            "auto-compaction-retention", .text, default: "0", .notServedYet,
+            "auto-compaction-retention", .text, default: "0", .served,
             "retention for auto compaction: duration, bare number = hours (periodic) or revisions; 0 = off"
         ),
         FlagDefinition(
-            "auto-compaction-mode", .text, default: "periodic", .notServedYet,
+            "auto-compaction-mode", .text, default: "periodic", .served,
             "how to read auto-compaction-retention"),
         FlagDefinition(
             "v2-deprecation", .v2Deprecation, default: "write-only",

@@ -162,13 +162,15 @@ extension FlagTable {
             "compact-hash-check-time", .duration, default: "1m", .notServedYet,
             "interval of compaction hash checks (with gate CompactHashCheck); must be > 0"),
         FlagDefinition(
-            "compaction-batch-limit", .int, default: "0", .notServedYet,
+            "compaction-batch-limit", .int, default: "0",
+            .noEffect("compactions give way to other requests by themselves"),
             "revisions deleted per compaction batch"),
         FlagDefinition(
-            "compaction-sleep-interval", .duration, default: "0", .notServedYet,
+            "compaction-sleep-interval", .duration, default: "0",
+            .noEffect("compactions give way to other requests by themselves"),
             "pause between compaction batches"),
         FlagDefinition(
-            "watch-progress-notify-interval", .duration, default: "0", .notServedYet,
+            "watch-progress-notify-interval", .duration, default: "0", .served,
             "periodic watch progress; at least 100ms, plus up to 10% jitter"),
         FlagDefinition(
             "downgrade-check-time", .duration, default: "5s", .notServedYet,

@@ -12,9 +12,12 @@ struct MemberActors: Sendable {
     let store: MVCCStore
     let log: WriteAheadLog
     let applier: Applier
+    let watches: WatchHub
     let raft: RaftNode
     let services: ClientServices
     let events: MemberEvents
+    /// Nil when the operator wants none.
+    let autoCompactor: AutoCompactor?
 
     /// On `executor`, where all of them will run.
     init(
@@ -29,10 +32,13 @@ struct MemberActors: Sendable {
             member: identity.member,
             startMilliseconds: SystemClock().nanosecondsSinceEpoch / 1_000_000)
         events = MemberEvents(identity, metrics: metrics, logger: logger)
+        watches = WatchHub(
+            identity, store: store, settings: WatchSettings(configuration), on: executor,
+            random: SystemRandom(), counters: WatchCounters(metrics.watch))
         applier = try Applier(
-            identity, settings: Applier.Settings(configuration), store: store, ids: ids,
-            on: executor, events: events, counters: ApplierCounters(metrics.store),
-            logger: logger)
+            identity, settings: Applier.Settings(configuration), store: store, watches: watches,
+            leasedKeys: recovered.summary.leases, ids: ids, on: executor, events: events,
+            counters: ApplierCounters(metrics), logger: logger)
         raft = try RaftNode(
             id: identity.member, options: RaftNodeOptions(configuration),
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
@@ -50,6 +56,12 @@ struct MemberActors: Sendable {
             raft: raft, applier: applier, ids: ids,
             maxRequestBytes: configuration.limits.maxRequestBytes,
             maxTxnOperations: configuration.limits.maxTxnOperations)
+        autoCompactor = configuration.storage.autoCompaction.map {
+            [services, events, applier] policy in
+            AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
+                events.autoCompaction($0, policy)
+            }
+        }
         applier.assumeIsolated { [raft] in $0.attach(raft) }
     }
 }
@@ -62,7 +74,21 @@ extension Applier.Settings {
             clientURLs: configuration.advertised.client.map(\.description),
             quotaBytes: quota, reportedQuota: quota ?? -1,
             // Reference: semantics.md, Limits and interceptors.
-            requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds)
+            requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds,
+            leases: LeaseSettings(configuration))
+    }
+}
+
+extension LeaseSettings {
+    init(_ configuration: Configuration) {
+        self.init(
+            electionTicks: configuration.raft.electionTicks,
+            tickNanoseconds: configuration.raft.heartbeatNanoseconds)
+        let gates = configuration.featureGates
+        takesCheckpoints = gates["LeaseCheckpoint"]
+        keepsCheckpoints = gates["LeaseCheckpoint"] && gates["LeaseCheckpointPersist"]
+        renewsAtOnce = gates["FastLeaseKeepAlive"]
+        revokesFirst = gates["PriorityRequest"]
     }
 }
 
@@ -76,10 +102,36 @@ extension RaftNodeOptions {
     }
 }
 
-extension ApplierCounters {
-    init(_ metrics: StoreMetrics) {
+extension WatchSettings {
+    init(_ configuration: Configuration) {
+        self.init()
+        progressNanoseconds = configuration.watch.progressNanoseconds
+        fragmentBytes = configuration.limits.maxReceiveBytes
+    }
+}
+
+extension WatchCounters {
+    init(_ metrics: WatchMetrics) {
         self.init(
-            puts: metrics.puts, ranges: metrics.ranges, deletes: metrics.deletes,
-            txns: metrics.txns, putBytes: metrics.putBytes)
+            streams: metrics.streams, watchers: metrics.watchers,
+            slowWatchers: metrics.slowWatchers, events: metrics.events,
+            pendingEvents: metrics.pendingEvents)
+    }
+}
+
+extension ApplierCounters {
+    init(_ metrics: ServerMetrics) {
+        let store = metrics.store
+        self.init(
+            puts: store.puts, ranges: store.ranges, deletes: store.deletes, txns: store.txns,
+            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases))
+    }
+}
+
+extension LeaseCounters {
+    init(_ metrics: LeaseMetrics) {
+        self.init(
+            granted: metrics.granted, revoked: metrics.revoked, renewed: metrics.renewed,
+            expired: metrics.expired, ttls: metrics.ttls)
     }
 }

@@ -119,6 +119,10 @@ final class MemberEvents: ApplierEvents {
     func storeCompacted(_ event: CompactionEvent) {
         switch event {
         case .finished(let report):
+            metrics.store.compactedRevisions.increment(by: UInt64(report.deletedRecords))
+            metrics.store.compactionTime.observe(report.nanoseconds)
+            metrics.store.lastCompaction.set(
+                Int64(clamping: SystemClock().nanosecondsSinceEpoch / 1_000_000_000))
             var fields: LogFields = [
                 "compact-revision": .int(report.revision.rawValue),
                 "took": .duration(report.nanoseconds),
@@ -129,6 +133,61 @@ final class MemberEvents: ApplierEvents {
         case .failed(let error):
             logger.critical(
                 "failed to compact the store", metadata: .fields(["error": .string("\(error)")]))
+        }
+    }
+
+    func storeDefragmentation(_ event: DefragmentationEvent) {
+        switch event {
+        case .began:
+            metrics.disk.defragmentsInFlight.add(1)
+            logger.info("starting defragmentation")
+        case .finished(let report):
+            metrics.disk.defragmentsInFlight.add(-1)
+            metrics.disk.defragmentation.observe(report.nanoseconds)
+            logger.info(
+                "finished defragmenting directory",
+                metadata: .fields([
+                    "current-db-size-bytes-diff": .int(report.after.total - report.before.total),
+                    "current-db-size-bytes": .int(report.after.total),
+                    "current-db-size-in-use-bytes": .int(report.after.inUse),
+                    "took": .duration(report.nanoseconds),
+                ]))
+        case .failed(let error):
+            metrics.disk.defragmentsInFlight.add(-1)
+            logger.error(
+                "failed to defragment", metadata: .fields(["error": .string("\(error)")]))
+        }
+    }
+
+    func autoCompaction(_ event: AutoCompactionEvent, _ policy: CompactionPolicy) {
+        func fields(_ revision: Revision) -> LogFields {
+            switch policy {
+            case .periodic(let period):
+                [
+                    "revision": .int(revision.rawValue),
+                    "compact-period": .duration(period),
+                ]
+            case .revisions(let retained):
+                [
+                    "revision": .int(revision.rawValue),
+                    "revision-compaction-retention": .int(retained),
+                ]
+            }
+        }
+        let name = if case .periodic = policy { "periodic" } else { "revision" }
+        switch event {
+        case .starting(let revision):
+            logger.info(
+                "starting auto \(name) compaction", metadata: .fields(fields(revision)))
+        case .completed(let revision, let took):
+            var fields = fields(revision)
+            fields.append("took", .duration(took))
+            logger.info("completed auto \(name) compaction", metadata: .fields(fields))
+        case .failed(let revision, let status, let retryAfter):
+            var fields = fields(revision)
+            fields.append("retry-interval", .duration(retryAfter))
+            fields.append("error", .string(status.message))
+            logger.warning("failed auto \(name) compaction", metadata: .fields(fields))
         }
     }
 

@@ -68,6 +68,7 @@ public final class MemberServer: Sendable {
             actors.events.whenReady(ready)
             executors.main.post { [actors] in actors.raft.assumeIsolated { $0.start() } }
         }
+        executors.main.post { [actors] in actors.autoCompactor?.assumeIsolated { $0.start() } }
         logger.info("ready to serve client requests")
         try onLoop(executors.main) { [port] in port.value.open() }
     }
@@ -76,12 +77,14 @@ public final class MemberServer: Sendable {
     public func stop() {
         logger.info("closing etcd server", metadata: .fields(["name": .string(configuration.name)]))
         attempt("close client connections") { done in
-            executors.main.post { [port] in
+            executors.main.post { [port, actors] in
+                actors.watches.assumeIsolated { $0.stop() }
                 port.value.drain(grace: Self.drainNanoseconds) { done(.success(())) }
             }
         }
         attempt("commit the store") { done in
             executors.main.post { [actors] in
+                actors.autoCompactor?.assumeIsolated { $0.stop() }
                 actors.raft.assumeIsolated { $0.stop() }
                 actors.applier.assumeIsolated { $0.detach() }
                 actors.store.assumeIsolated { store in

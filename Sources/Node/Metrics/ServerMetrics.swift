@@ -9,16 +9,20 @@ public struct ServerMetrics: Sendable {
     public let raft: RaftMetrics
     public let disk: DiskMetrics
     public let store: StoreMetrics
+    public let leases: LeaseMetrics
     public let server: RequestMetrics
     public let health: HealthMetrics
+    public let watch: WatchMetrics
 
     public init(registry: MetricsRegistry = MetricsRegistry()) {
         self.registry = registry
         raft = RaftMetrics(registry)
         disk = DiskMetrics(registry)
         store = StoreMetrics(registry)
+        leases = LeaseMetrics(registry)
         server = RequestMetrics(registry)
         health = HealthMetrics(registry)
+        watch = WatchMetrics(registry)
         registry.gauge(
             "etcd_server_version", "Which version is running. 1 for the version of the label.",
             ("server_version", ProductVersion.etcd)
@@ -80,6 +84,9 @@ public struct DiskMetrics: Sendable {
     public let walWrittenBytes: Gauge
     /// Nanoseconds.
     public let backendCommit: Histogram
+    /// Nanoseconds.
+    public let defragmentation: Histogram
+    public let defragmentsInFlight: Gauge
 
     init(_ registry: MetricsRegistry) {
         let bounds = Histogram.exponential(start: 0.001, count: 14)
@@ -91,6 +98,12 @@ public struct DiskMetrics: Sendable {
         backendCommit = registry.histogram(
             "etcd_disk_backend_commit_duration_seconds", "How long a backend commit took.",
             bounds: bounds)
+        defragmentation = registry.histogram(
+            "etcd_disk_backend_defrag_duration_seconds", "How long a defragmentation took.",
+            bounds: Histogram.exponential(start: 0.1, count: 13))
+        defragmentsInFlight = registry.gauge(
+            "etcd_disk_defrag_inflight",
+            "Whether or not defrag is active on the member. 1 means active, 0 means not.")
     }
 }
 
@@ -106,6 +119,11 @@ public struct StoreMetrics: Sendable {
     public let usedBytes: Gauge
     public let putBytes: Gauge
     public let quotaBytes: Gauge
+    public let compactedRevisions: Counter
+    /// Unix time in seconds.
+    public let lastCompaction: Gauge
+    /// Nanoseconds.
+    public let compactionTime: Histogram
 
     init(_ registry: MetricsRegistry) {
         puts = registry.counter("etcd_mvcc_put_total", "Total number of puts seen.")
@@ -127,6 +145,40 @@ public struct StoreMetrics: Sendable {
             "Bytes of keys and values put since the start.")
         quotaBytes = registry.gauge(
             "etcd_server_quota_backend_bytes", "The backend's quota in bytes.")
+        compactedRevisions = registry.counter(
+            "etcd_debugging_mvcc_db_compaction_keys_total",
+            "Total number of revisions that compactions deleted.")
+        lastCompaction = registry.gauge(
+            "etcd_debugging_mvcc_db_compaction_last",
+            "The unix time of the last compaction. 0 after a start.")
+        compactionTime = registry.histogram(
+            "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds",
+            "How long a compaction took.",
+            bounds: Histogram.exponential(start: 100, count: 14), scale: 1e6)
+    }
+}
+
+public struct LeaseMetrics: Sendable {
+    public let granted: Counter
+    public let revoked: Counter
+    public let renewed: Counter
+    public let expired: Counter
+    /// Seconds.
+    public let ttls: Histogram
+
+    init(_ registry: MetricsRegistry) {
+        granted = registry.counter(
+            "etcd_debugging_lease_granted_total", "The total number of granted leases.")
+        revoked = registry.counter(
+            "etcd_debugging_lease_revoked_total", "The total number of revoked leases.")
+        renewed = registry.counter(
+            "etcd_debugging_lease_renewed_total",
+            "The number of renewed leases seen by the leader.")
+        expired = registry.counter(
+            "etcd_debugging_server_lease_expired_total", "The total number of expired leases.")
+        ttls = registry.histogram(
+            "etcd_debugging_lease_ttl_total", "Bucketed histogram of lease TTLs.",
+            bounds: Histogram.exponential(start: 1, count: 24), scale: 1)
     }
 }
 

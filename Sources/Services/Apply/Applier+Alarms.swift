@@ -85,8 +85,9 @@ extension InternalRaftRequest.Operation {
         switch self {
         case .put(let request): request.spaceCost
         case .txn(let request): request.spaceCost
-        case .range, .deleteRange, .compaction, .alarm, .clusterVersionSet, .clusterMemberAttrSet,
-            .downgradeInfoSet:
+        case .leaseGrant: 64
+        case .range, .deleteRange, .compaction, .leaseRevoke, .leaseCheckpoint, .alarm,
+            .clusterVersionSet, .clusterMemberAttrSet, .downgradeInfoSet:
             0
         }
     }

@@ -4,32 +4,6 @@
 import API
 import Storage
 
-/// The answer to a compaction that was applied, kept until its deletions are on disk.
-///
-/// Confined to the applier's executor, hence `@unchecked Sendable`.
-final class HeldAnswer: @unchecked Sendable {
-    private var reply: (any Replying)?
-    private let result: Result<[UInt8], Status>
-
-    init(_ result: Result<[UInt8], Status>, for reply: any Replying) {
-        self.result = result
-        self.reply = reply
-    }
-
-    var isGiven: Bool { reply == nil }
-
-    /// - Parameter failure: why the deletions will not be done.
-    func give(_ failure: Status?) {
-        guard let reply else { return }
-        self.reply = nil
-        if let failure { return reply.fail(failure) }
-        switch result {
-        case .success(let message): message.withUnsafeBytes { reply.respond($0) }
-        case .failure(let status): reply.fail(status)
-        }
-    }
-}
-
 extension Applier {
     func compact(_ request: CompactionRequest) throws(ApplyFailure) -> Result<Void, Status> {
         if let refusal = alarmRefusal(adds: false) { return .failure(refusal) }
@@ -64,12 +38,11 @@ extension Applier {
         let answer: Result<[UInt8], Status> = result.map { response.bytes.array }
         response.clear()
         guard let reply = proposal.takeReply() else { return }
-        let held = HeldAnswer(answer, for: reply)
-        heldAnswers.append(held)
+        let held = hold(reply)
         store.assumeIsolated { store in
             store.whenCompacted { [weak self] error in
-                held.give(error.map { Status($0) })
-                self?.assumeIsolated { $0.heldAnswers.removeAll { $0.isGiven } }
+                let failure = error.map { Status($0) }
+                self?.assumeIsolated { $0.give(held, failure.map { .failure($0) } ?? answer) }
             }
         }
     }

@@ -46,12 +46,6 @@ extension Applier {
         }
     }
 
-    /// Why no key can be put on `lease`.
-    func leaseRefusal(_ lease: LeaseID) -> Status? {
-        // No lease can be granted yet, so none exists.
-        lease == .none ? nil : .leaseNotFound
-    }
-
     /// Puts a pair whose lease is known to exist; answers in `response`.
     func execute(_ request: PutRequest, in place: RequestPlace) throws(StoreError) {
         var kept: Kept = []
@@ -62,6 +56,8 @@ extension Applier {
             return try store.put(
                 key: request.key, value: request.value, lease: request.lease, keeping: kept)
         }
+        attach(request.key, to: result.lease)
+        if !observers.isEmpty { observers.put(request.key) }
         counters.puts.increment()
         counters.putBytes.add(Int64(request.key.count + request.value.count))
         let header = header(in: place)
@@ -88,13 +84,15 @@ extension Applier {
     /// Deletes keys; answers in `response`.
     func execute(_ request: DeleteRangeRequest, in place: RequestPlace) throws(StoreError) {
         let pairs = deletedPairs
+        let deletions = followedDeletions
         let deleted = try store.enter(with: (request, pairs)) {
             (store, input) throws(StoreError) in
             let (request, pairs) = input
             return try store.deleteRange(
                 KeyBounds(key: request.key, rangeEnd: request.rangeEnd),
                 wantsPairs: request.prevKV
-            ) { _, pair in
+            ) { key, pair in
+                deletions?.enter(with: key) { $0.deleted($1) }
                 if let pair { pairs.bytes.appendDeletedPair(stored: pair) }
             }
         }
@@ -152,6 +150,7 @@ extension Status {
         case .compacted: self = .compacted
         case .futureRevision: self = .futureRevision
         case .keyNotFound: self = .keyNotFound
+        case .busy: self = .tooManyRequests
         case .keyTooLong, .backend, .damaged:
             self.init(.dataLoss, "etcdserver: the store cannot be read: \(error)")
         }

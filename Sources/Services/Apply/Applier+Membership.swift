@@ -31,7 +31,7 @@ extension Applier {
         guard let raft else { preconditionFailure("applied before Raft was attached") }
         membership.add(member)
         let confState = raft.assumeIsolated {
-            $0.membershipChanged([.addVoter(change.node)])
+            $0.membershipChanged(ConfChangeV2(change))
         }
         self.confState = (confState, since: entry.index)
         store.assumeIsolated { $0.setConfState(confState) }

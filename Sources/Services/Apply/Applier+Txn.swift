@@ -14,10 +14,17 @@ struct TxnPlan {
     var path: [Bool] = []
     /// Whether any key will be changed.
     var changesKeys = false
+    /// How many operations will be executed, nested transactions themselves not counted.
+    var operations = 0
+    /// Why the first range that cannot be served cannot. It counts only when all puts can be done,
+    /// which etcd looks at first, wherever they stand.
+    var rangeRefusal: Status?
 
     mutating func clear() {
         path.removeAll(keepingCapacity: true)
         changesKeys = false
+        operations = 0
+        rangeRefusal = nil
     }
 }
 
@@ -60,6 +67,7 @@ extension Applier {
     private func run(_ request: TxnRequest) throws(TxnStop) {
         txnPlan.clear()
         try decide(request)
+        if let refusal = txnPlan.rangeRefusal { throw .refused(refusal) }
         let before = store.assumeIsolated { $0.revision }
         let after = txnPlan.changesKeys ? before.next : before
         do throws(StoreError) {
@@ -71,7 +79,8 @@ extension Applier {
         precondition(
             store.assumeIsolated { $0.currentRevision } == after,
             "a transaction did not do what was decided")
-        counters.txns.increment()
+        // As etcd counts: a single operation is that operation, not a transaction.
+        if txnPlan.operations > 1 { counters.txns.increment() }
     }
 
     // MARK: Deciding
@@ -79,6 +88,7 @@ extension Applier {
     private func decide(_ txn: TxnRequest) throws(TxnStop) {
         let succeeds = try inStoreOfTxn { () throws(StoreError) in
             for compare in txn.compare {
+                counters.ranges.increment()
                 let holds = try store.enter(with: compare) { (store, compare) throws(StoreError) in
                     try store.holds(compare)
                 }
@@ -89,32 +99,37 @@ extension Applier {
         txnPlan.path.append(succeeds)
         for op in succeeds ? txn.success : txn.failure {
             switch op.operation {
-            case .range(let request): try decide(request)
+            case .range(let request): decide(request)
             case .put(let request): try decide(request)
             case .deleteRange(let request): try decide(request)
-            case .txn(let request): try decide(request)
-            case nil: break
+            case .txn(let request):
+                try decide(request)
+                continue
+            case nil: continue
             }
+            txnPlan.operations += 1
         }
     }
 
-    private func decide(_ request: RangeRequest) throws(TxnStop) {
+    private func decide(_ request: RangeRequest) {
         let wanted = request.revision
-        guard wanted != Revision(0) else { return }
+        guard wanted != Revision(0), txnPlan.rangeRefusal == nil else { return }
         let (newest, compacted) = store.assumeIsolated { ($0.revision, $0.compacted) }
-        if wanted > newest { throw .refused(.futureRevision) }
+        if wanted > newest { txnPlan.rangeRefusal = .futureRevision }
         // A store that was never compacted counts as compacted at -1, which only shows here, where
         // a negative revision is not simply the newest.
-        if wanted < compacted ?? Revision(-1) { throw .refused(.compacted) }
+        if wanted < compacted ?? Revision(-1) { txnPlan.rangeRefusal = .compacted }
     }
 
     private func decide(_ request: PutRequest) throws(TxnStop) {
         txnPlan.changesKeys = true
-        if let refusal = leaseRefusal(request.lease) { throw .refused(refusal) }
-        guard request.ignoreValue || request.ignoreLease else { return }
-        if try !hasKeys(KeyBounds(lower: request.key, upper: .single)) {
-            throw .refused(.keyNotFound)
+        // First the key, then the lease: a Put that comes alone is looked at the other way round.
+        if request.ignoreValue || request.ignoreLease {
+            if try !hasKeys(KeyBounds(lower: request.key, upper: .single)) {
+                throw .refused(.keyNotFound)
+            }
         }
+        if let refusal = leaseRefusal(request.lease) { throw .refused(refusal) }
     }
 
     private func decide(_ request: DeleteRangeRequest) throws(TxnStop) {

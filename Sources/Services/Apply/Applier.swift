@@ -18,10 +18,11 @@ package actor Applier: StateMachine {
     let identity: Identity
     let store: MVCCStore
     let settings: Settings
-    let ids: RequestIDSource
+    nonisolated let ids: RequestIDSource
     let logger: Logger
     let events: any ApplierEvents
     let counters: ApplierCounters
+    package nonisolated let lessor: Lessor
     /// Set once, before anything is applied: Raft and the state it drives need each other.
     var raft: RaftNode?
 
@@ -41,7 +42,11 @@ package actor Applier: StateMachine {
     let deletedPairs = ResponseBuffer()
     /// Of the transaction under way.
     var txnPlan = TxnPlan()
-    var term = Term.zero
+    var term = Term.zero {
+        didSet { watches.assumeIsolated { [term] in $0.termChanged(to: term) } }
+    }
+    /// Told the term that its answers carry.
+    let watches: WatchHub
     /// Who has a say, and since which entry.
     var confState = (state: ConfState(), since: LogIndex.zero)
     var leader = MemberID.none {
@@ -52,7 +57,11 @@ package actor Applier: StateMachine {
     /// Whether name and client URLs of this start are applied.
     var hasPublished = false
     var own = OwnProposals()
-    /// Of compactions whose callers wait for the space.
+    /// Calls of Lock and Election that wait.
+    var observers = KeyObservers()
+    /// The term that the lessor is the leader's in.
+    var lessorTerm = Term.zero
+    /// To those who wait for work in the background.
     var heldAnswers: [HeldAnswer] = []
 
     /// Who this member is.
@@ -77,29 +86,35 @@ package actor Applier: StateMachine {
         public var reportedQuota: Int64
         /// A request that is not done by then is given up.
         public var requestTimeoutNanoseconds: UInt64
+        public var leases: LeaseSettings
 
         public init(
             name: String, clientURLs: [String], quotaBytes: Int64?,
-            reportedQuota: Int64, requestTimeoutNanoseconds: UInt64
+            reportedQuota: Int64, requestTimeoutNanoseconds: UInt64,
+            leases: LeaseSettings = LeaseSettings()
         ) {
             self.name = name
             self.clientURLs = clientURLs
             self.quotaBytes = quotaBytes
             self.reportedQuota = reportedQuota
             self.requestTimeoutNanoseconds = requestTimeoutNanoseconds
+            self.leases = leases
         }
     }
 
-    /// - Throws: `MembershipError` or `StoreError` when the stored records are not what they
-    ///   should be.
+    /// - Parameter leasedKeys: the keys that have a lease, as the store's file tells.
+    /// - Throws: `MembershipError`, `WireError` or `StoreError` when the stored records are not
+    ///   what they should be.
     package init(
-        _ identity: Identity, settings: Settings, store: MVCCStore, ids: RequestIDSource,
+        _ identity: Identity, settings: Settings, store: MVCCStore, watches: WatchHub,
+        leasedKeys: [StoreSummary.LeasedKey], ids: RequestIDSource,
         on executor: any ActorExecutor, events: any ApplierEvents,
         counters: ApplierCounters = ApplierCounters(), logger: Logger
     ) throws {
         self.identity = identity
         self.settings = settings
         self.store = store
+        self.watches = watches
         self.ids = ids
         self.executor = executor
         unownedExecutor = executor.asUnownedSerialExecutor()
@@ -113,6 +128,8 @@ package actor Applier: StateMachine {
         membership = stored.membership
         alarms = stored.alarms
         storageVersion = stored.storageVersion
+        lessor = Lessor(on: executor, settings: settings.leases, counters: counters.leases)
+        lessor.assumeIsolated { $0.restore(stored.leases, attached: leasedKeys) }
     }
 
     /// Begins to serve; `raft` runs on the same executor.
@@ -132,6 +149,7 @@ package actor Applier: StateMachine {
             store.observeCompactions { [events] in events.storeCompacted($0) }
             store.resumeCompaction()
         }
+        lessor.assumeIsolated { $0.start(proposingTo: self) }
         scheduleSweep()
     }
 
@@ -139,11 +157,12 @@ package actor Applier: StateMachine {
     /// then the two hold each other. What was postponed is in the log, for the next start.
     package func detach() {
         raft = nil
+        lessor.assumeIsolated { $0.stop() }
+        observers = KeyObservers()
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
-        for answer in heldAnswers { answer.give(.stopped) }
-        heldAnswers = []
+        stopHeldAnswers()
         forwarded = [:]
         deadlines.removeAll()
     }
@@ -203,6 +222,8 @@ package actor Applier: StateMachine {
             } else {
                 response.clear()
             }
+            promoteLessor(after: entry)
+            callObservers()
         } catch {
             // Going on would apply later entries to a state that lacks this one.
             events.cannotApply(entry.index, error.description)
@@ -278,6 +299,9 @@ package actor Applier: StateMachine {
         case .put(let request): return try put(request)
         case .deleteRange(let request): return try deleteRange(request)
         case .txn(let request): return try txn(request)
+        case .leaseGrant(let request): return try grantLease(request)
+        case .leaseRevoke(let request): return try revokeLease(request)
+        case .leaseCheckpoint(let request): return try checkpointLeases(request)
         case .alarm(let request): return try alarm(request)
         case .clusterMemberAttrSet(let request): return try setAttributes(request)
         case .clusterVersionSet(let request): return try setClusterVersion(request)
@@ -331,6 +355,7 @@ extension Applier: RaftObserver {
         assumeIsolated { applier in
             applier.leader = leader
             applier.term = term
+            applier.demoteLessor()
             applier.publish()
         }
         events.leaderChanged(to: leader, term: term)

@@ -5,21 +5,25 @@ import API
 /// Updated on the applier's executor, read on any thread.
 package struct ApplierCounters: Sendable {
     package let puts: Counter
+    /// Comparisons of transactions included.
     package let ranges: Counter
     package let deletes: Counter
-    /// Transactions that were run, reading ones included.
+    /// Transactions of more than one operation, reading ones included.
     package let txns: Counter
     /// Bytes of keys and values put.
     package let putBytes: Gauge
+    package let leases: LeaseCounters
 
     package init(
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
-        txns: Counter = Counter(), putBytes: Gauge = Gauge()
+        txns: Counter = Counter(), putBytes: Gauge = Gauge(),
+        leases: LeaseCounters = LeaseCounters()
     ) {
         self.puts = puts
         self.ranges = ranges
         self.deletes = deletes
         self.txns = txns
         self.putBytes = putBytes
+        self.leases = leases
     }
 }

@@ -12,6 +12,7 @@ package protocol ApplierEvents: AnyObject, Sendable {
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool)
     func storeCommitted(_ event: CommitEvent)
     func storeCompacted(_ event: CompactionEvent)
+    func storeDefragmentation(_ event: DefragmentationEvent)
     /// Everything through `durable.index` is on disk in the store; `confState` is that of then.
     func storeHolds(_ durable: CommittedState, confState: ConfState)
     func leaderChanged(to leader: MemberID, term: Term)
@@ -19,6 +20,12 @@ package protocol ApplierEvents: AnyObject, Sendable {
     func logFailed(_ failure: EntryStoreFailure)
     /// The entry cannot be applied: the process has to end, for no later entry may be.
     func cannotApply(_ index: LogIndex, _ reason: String) -> Never
+}
+
+package enum DefragmentationEvent: Sendable {
+    case began
+    case finished(DefragmentationReport)
+    case failed(StoreError)
 }
 
 /// An entry that cannot be applied: the disk failed, or the log holds what this version does not

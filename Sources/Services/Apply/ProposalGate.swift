@@ -50,9 +50,11 @@ final class ProposalGate: Sendable {
     private static func propose(_ proposal: ClientProposal, raft: RaftNode, applier: Applier) {
         let refusal = applier.assumeIsolated { $0.refusal(of: proposal) }
         if let refusal { return proposal.refuse(refusal) }
+        let priority = applier.priority(of: proposal.operation)
         do throws(ProposalRefusal) {
             try raft.enter { raft throws(ProposalRefusal) in
-                try raft.propose(proposal.takePayload(), proposal: proposal)
+                try raft.propose(
+                    proposal.takePayload(), proposal: proposal, priority: priority)
             }
         } catch {
             return proposal.refuse(Status(.refused(error)))

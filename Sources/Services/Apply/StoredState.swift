@@ -3,10 +3,11 @@
 import API
 import Storage
 
-/// Membership, alarms and versions as of the last commit before the start.
+/// Membership, alarms, leases and versions as of the last commit before the start.
 struct StoredState: Sendable {
     var membership: Membership
     var alarms: AlarmSet
+    var leases: [LeaseFields]
     var storageVersion: String?
 
     /// - Throws: `MembershipError`, `WireError` for records that are not what they should be;
@@ -24,6 +25,7 @@ struct StoredState: Sendable {
             cluster: cluster, members: members, removed: removed,
             clusterVersion: try Self.version(.cluster, Array("clusterVersion".utf8), of: store))
         alarms = AlarmSet(Set(try Self.records(.alarm, of: store).map { try Self.alarm($0.key) }))
+        leases = try Self.leases(of: store)
         storageVersion = try Self.version(.meta, MetaKey.storageVersion, of: store)
     }
 
@@ -67,6 +69,30 @@ struct StoredState: Sendable {
         let (member, kind) = withExtendedLifetime(arena) { (alarm.member, alarm.alarm) }
         guard let kind, kind != .none else { throw .malformed }
         return AlarmFields(member: member, alarm: kind)
+    }
+
+    /// There may be hundreds of thousands: one pass, and no copy of the records. The key tells the
+    /// id too.
+    private static func leases(of store: isolated MVCCStore) throws -> [LeaseFields] {
+        let arena = Arena()
+        var leases: [LeaseFields] = []
+        var damaged: [UInt8]?
+        try store.scan(.lease) { key, value in
+            arena.reset()
+            guard let lease = try? LeaseRecord.decode(value, in: arena).fields,
+                lease.recordKey.elementsEqual(key), lease.ttl > 0, lease.remainingTTL >= 0,
+                lease.ttl <= Limits.leaseTTLSeconds, lease.remainingTTL <= lease.ttl
+            else {
+                damaged = [UInt8](key)
+                return false
+            }
+            leases.append(lease)
+            return true
+        }
+        if let damaged {
+            throw StoreError.damaged(place: "lease \(damaged)", reason: "not the record of a lease")
+        }
+        return leases
     }
 
     /// `X.Y.Z`; nil when there is none.

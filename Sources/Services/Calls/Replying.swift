@@ -17,3 +17,11 @@ public protocol Replying: Sendable {
 }
 
 extension UnaryCall: Replying {}
+
+/// For those who take answers in one piece and wait until they come.
+extension Replying {
+    public func respond(_ message: ByteBlocks) {
+        message.array.withUnsafeBytes { respond($0) }
+    }
+    public var isAbandoned: Bool { false }
+}

@@ -12,4 +12,7 @@ public final class RequestIDSource: Sendable {
     }
 
     func next() -> RequestID { ids.withLock { $0.next() } }
+
+    /// For a lease that its client does not name.
+    func nextLease() -> LeaseID { ids.withLock { $0.nextLease() } }
 }

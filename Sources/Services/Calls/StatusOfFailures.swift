@@ -9,11 +9,13 @@ extension Status {
         switch drop {
         case .refused(.tooManyRequests): self = .tooManyRequests
         case .refused(.noLeader): self = .noLeader
-        case .refused(.configurationChangePending), .refused(.stopped), .stopped:
+        case .refused(.configurationChangePending), .refused(.invalidConfigurationChange),
+            .refused(.leadershipTransfer), .refused(.stopped), .stopped:
             self = .stopped
         case .refused(.storageFailed(let failure)), .storageFailed(let failure):
             self = .logFailed(failure)
         case .overwritten: self = .leaderChanged
+        case .unknown: self = .timeoutDueToLeaderFail
         }
     }
 

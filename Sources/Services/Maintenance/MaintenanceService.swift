@@ -10,6 +10,11 @@ struct MaintenanceService: Sendable {
     func register(in methods: inout GRPCMethods) {
         methods.unary("/etcdserverpb.Maintenance/Status") { call, bytes in status(bytes, call) }
         methods.unary("/etcdserverpb.Maintenance/Alarm") { call, bytes in alarm(bytes, call) }
+        methods.unary("/etcdserverpb.Maintenance/Defragment") { call, bytes in
+            defragment(bytes, call)
+        }
+        methods.unary("/etcdserverpb.Maintenance/Hash") { call, bytes in hash(bytes, call) }
+        methods.unary("/etcdserverpb.Maintenance/HashKV") { call, bytes in hashKV(bytes, call) }
     }
 
     func status(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {

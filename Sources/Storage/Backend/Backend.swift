@@ -39,7 +39,7 @@ actor Backend {
         executor.asUnownedSerialExecutor()
     }
 
-    private let environment: Environment
+    private var environment: Environment
     private var failure: BackendError?
 
     /// - Parameter executor: blocks for as long as a commit takes, so nothing else should run on it.
@@ -74,6 +74,37 @@ actor Backend {
             failure = explained
             return .failure(explained)
         }
+    }
+
+    /// Writes the file anew without its free pages, then calls `completion` once, on this actor's
+    /// executor, with the environment that is to be read from then on. From any thread.
+    nonisolated func defragment(
+        _ completion: @escaping @Sendable (Result<Environment, DefragmentationFailure>) -> Void
+    ) {
+        executor.post {
+            let result = self.assumeIsolated { backend in backend.replaceFile() }
+            completion(result)
+        }
+    }
+
+    private func replaceFile() -> Result<Environment, DefragmentationFailure> {
+        if let failure {
+            return .failure(
+                DefragmentationFailure(error: failure.asEarlierFailure, isFatal: false))
+        }
+        do throws(DefragmentationFailure) {
+            environment = try Defragmentation(environment: environment).run()
+            return .success(environment)
+        } catch {
+            if error.isFatal { failure = error.error }
+            return .failure(error)
+        }
+    }
+
+    /// Lets go of an environment here: unmapping a large file takes a while.
+    nonisolated func close(_ environment: consuming Environment) {
+        let last = environment
+        executor.post { _ = last }
     }
 
     private static func fill(

@@ -31,7 +31,8 @@ public struct BackendSize: Hashable, Sendable {
 /// the actor that began it and keeps the environment open.
 final class Environment: @unchecked Sendable {
     let handle: OpaquePointer
-    private let path: String
+    /// Where the file is, or will be once it takes the place of the one it is a copy of.
+    let path: String
     private let tables: [MDB_dbi]
     private let pageSize: Int64
 
@@ -46,10 +47,21 @@ final class Environment: @unchecked Sendable {
     }
 
     /// As above with the size of the map given: a test can fill a small one.
-    init(path: String, mapBytes: Int) throws(BackendError) {
+    convenience init(path: String, mapBytes: Int) throws(BackendError) {
+        try self.init(opening: path, as: path, mapBytes: mapBytes)
+    }
+
+    /// Opens a copy of `other` at `place`, which will be renamed to the original's path.
+    convenience init(copyOf other: Environment, at place: String) throws(BackendError) {
+        var info = MDB_envinfo()
+        try check(mdb_env_info(other.handle, &info), "measure")
+        try self.init(opening: place, as: other.path, mapBytes: Int(info.me_mapsize))
+    }
+
+    private init(opening place: String, as path: String, mapBytes: Int) throws(BackendError) {
         self.path = path
-        let isNew = access(path, F_OK) != 0
-        handle = try Self.open(path, mapBytes: mapBytes)
+        let isNew = access(place, F_OK) != 0
+        handle = try Self.open(place, mapBytes: mapBytes)
         do throws(BackendError) {
             var statistics = MDB_stat()
             try check(mdb_env_stat(handle, &statistics), "open \(path)")
@@ -57,7 +69,7 @@ final class Environment: @unchecked Sendable {
             // Slots of readers that died with an earlier process would pin their pages forever.
             try check(mdb_reader_check(handle, nil), "clear stale readers of \(path)")
             tables = try Self.openTables(handle)
-            if isNew { try Self.syncDirectory(of: path) }
+            if isNew { try Self.syncDirectory(of: place) }
         } catch {
             mdb_env_close(handle)
             throw error
@@ -134,6 +146,8 @@ final class Environment: @unchecked Sendable {
             throw error
         }
     }
+
+    func syncDirectory() throws(BackendError) { try Self.syncDirectory(of: path) }
 
     /// A new file survives loss of power only once its name does.
     private static func syncDirectory(of path: String) throws(BackendError) {

@@ -192,6 +192,14 @@ struct KeyHistory {
         }
     }
 
+    /// Calls `visit` with the changes from `revision` on, oldest first, until it says false.
+    func changes(
+        from revision: Revision, _ visit: (RevisionPosition, _ isDelete: Bool) -> Bool
+    ) {
+        var place = lastPlace(at: Revision(revision.rawValue - 1)) + 1
+        while place < count, visit(changes[place].position, changes[place].isDelete) { place += 1 }
+    }
+
     /// Calls `body` with every change, oldest first.
     func forEachChange(_ body: (RevisionPosition, _ isDelete: Bool) -> Void) {
         for place in 0..<count { body(changes[place].position, changes[place].isDelete) }

@@ -137,6 +137,21 @@ package struct KeyIndex: ~Copyable {
         return record.version(at: revision)
     }
 
+    /// Calls `visit` with the changes of `key` from `revision` on, oldest first, until it says
+    /// false. A compaction has dropped some of those below it.
+    package func changes(
+        of key: UnsafeRawBufferPointer, from revision: Revision,
+        _ visit: (RevisionPosition, _ isDelete: Bool) -> Bool
+    ) {
+        let (leaf, index) = leafPlace(of: key)
+        guard let index else { return }
+        switch leaf.record(at: index) {
+        case .single(let version):
+            if version.modified.main >= revision { _ = visit(version.modified, false) }
+        case .history(let history): history.changes(from: revision, visit)
+        }
+    }
+
     /// Whether a compaction at `revision` keeps the change of `key` at `position`: the newest at
     /// or below the revision, if it is a put or a delete at that very revision, and all above it
     /// (reference: ondisk.md, "Compaction at R"). The same before, during and after `compact`.

@@ -50,6 +50,11 @@ struct CommitState {
         changesBytes += change.key.count + (change.value?.count ?? 0)
     }
 
+    /// The file has another size, and holds the same.
+    mutating func resize(_ size: BackendSize) {
+        durable = CommittedState(index: durable.index, term: durable.term, size: size)
+    }
+
     mutating func add(_ deletions: [RecordKey]) {
         self.deletions += deletions
         pendingWrites += deletions.count

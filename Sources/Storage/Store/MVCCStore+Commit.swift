@@ -110,6 +110,7 @@ extension MVCCStore {
         let finished = commits.finished
         let reached = commits.waiting.filter { $0.through <= finished }
         commits.waiting.removeAll { $0.through <= finished }
+        startDefragmentation()
         paceCommits()
         continueCompaction()
         let took = executor.now.nanoseconds(since: commits.inFlightSince)
@@ -118,12 +119,13 @@ extension MVCCStore {
     }
 
     /// Reads go on: the buffers and the view of the file are as they were.
-    private func fail(_ error: BackendError) {
+    func fail(_ error: BackendError) {
         commits.failure = error
         let waiting = commits.waiting
         commits.waiting = []
         commits.observer?(.failed(error))
         for waiter in waiting { waiter.then(error) }
         compactionFailed(.backend(error))
+        startDefragmentation()
     }
 }

@@ -270,6 +270,18 @@ extension MVCCStore {
         _ = try index.visit(bounds) { (_, version) throws(StoreError) in try visit(version) }
     }
 
+    /// Calls `visit` with each key of `bounds`, and what the index knows of it, in order. The key's
+    /// bytes are valid during the call only.
+    /// - Complexity: O(log n + keys shown); no stored bytes are read.
+    package func forEachKey(
+        in bounds: KeyBounds, _ visit: (UnsafeRawBufferPointer, IndexedVersion) -> Void
+    ) throws(StoreError) {
+        _ = index.visit(bounds) { key, version in
+            visit(key, version)
+            return true
+        }
+    }
+
     /// The stored bytes. Valid until the next change or turn.
     @inline(__always)
     func encoded(_ version: IndexedVersion) throws(StoreError) -> UnsafeRawBufferPointer {

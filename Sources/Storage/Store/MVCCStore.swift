@@ -36,10 +36,14 @@ package actor MVCCStore {
     /// What is being read in slices.
     var pins = RevisionPins()
     var compactions = CompactionState()
+    var hashes = HashQueue()
+    var defragmentation = DefragmentationState()
     /// The last log entry that was applied.
     package private(set) var appliedIndex: LogIndex
     package private(set) var appliedTerm: Term
 
+    /// Told of the changes of each apply; nil as long as nobody cares.
+    weak var changeObserver: (any ChangeObserver)?
     /// The apply in progress.
     var applying: ApplyScope?
     var commits: CommitState
@@ -64,6 +68,7 @@ package actor MVCCStore {
         _ configuration: StoreConfiguration, on executor: any ActorExecutor,
         committingOn committer: any ActorExecutor
     ) throws(StoreError) -> (store: MVCCStore, summary: StoreSummary) {
+        Defragmentation.removeLeftovers(of: configuration.path)
         let environment = try backend { () throws(BackendError) in
             try Environment(path: configuration.path, quotaBytes: configuration.quotaBytes)
         }
@@ -136,9 +141,12 @@ extension MVCCStore {
     package func endApply() -> Revision {
         guard let scope = applying else { preconditionFailure("no apply to end") }
         applying = nil
-        if scope.changes > 0 { revision = revision.next }
         appliedIndex = scope.index
         appliedTerm = scope.term
+        if scope.changes > 0 {
+            revision = revision.next
+            changeObserver?.changed(revision, count: Int(scope.changes))
+        }
         commits.pendingWrites += max(1, scope.writes)
         paceCommits()
         return revision

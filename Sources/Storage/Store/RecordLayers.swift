@@ -9,9 +9,11 @@ import API
 struct RecordLayers: ~Copyable {
     private(set) var active = RevisionBuffer()
     private(set) var committing: SealedRevisions?
+    private var environment: Environment
     private var view: ReadTransaction
 
     init(_ environment: Environment) throws(BackendError) {
+        self.environment = environment
         view = try ReadTransaction(environment)
     }
 
@@ -25,15 +27,55 @@ struct RecordLayers: ~Copyable {
     /// change of the layers.
     @inline(__always)
     func encoded(
-        _ position: RevisionPosition
+        _ position: RevisionPosition, isTombstone: Bool = false
     ) throws(BackendError) -> UnsafeRawBufferPointer? {
         if active.reaches(backTo: position) { return active.find(position) }
         if let buffer = committing, buffer.buffer.reaches(backTo: position) {
             return buffer.buffer.find(position)
         }
-        return try RecordKey.Encoded(RecordKey(position)).withBytes { (key) throws(BackendError) in
+        let key = RecordKey(position, isTombstone: isTombstone)
+        return try RecordKey.Encoded(key).withBytes { (key) throws(BackendError) in
             try view.get(.key, key)
         }
+    }
+
+    /// Calls `visit` with the records of revision `from` and later, by age, until it says false.
+    /// The bytes are valid during the call only.
+    func forEach(
+        from revision: Revision,
+        _ visit: (RecordKey, _ encoded: UnsafeRawBufferPointer) throws(StoreError) -> Bool
+    ) throws(StoreError) {
+        let start = RevisionPosition(main: revision, sub: 0)
+        let isInMemory =
+            active.reaches(backTo: start) || committing?.buffer.reaches(backTo: start) == true
+        if !isInMemory, try !forEachInFile(from: start, visit) { return }
+        if let committing, try !committing.buffer.forEach(from: start, visit) { return }
+        _ = try active.forEach(from: start, visit)
+    }
+
+    /// - Returns: false when `visit` has said so.
+    private func forEachInFile(
+        from start: RevisionPosition,
+        _ visit: (RecordKey, _ encoded: UnsafeRawBufferPointer) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool {
+        var failure: StoreError?
+        var goesOn = true
+        try backend { () throws(BackendError) in
+            try view.forEach(in: .key, from: RecordKey(start).encoded) { key, encoded in
+                do throws(StoreError) {
+                    guard let record = RecordKey(decoding: key) else {
+                        throw .damaged(place: "key \([UInt8](key))", reason: "not a revision key")
+                    }
+                    goesOn = try visit(record, encoded)
+                } catch {
+                    failure = error
+                    goesOn = false
+                }
+                return goesOn
+            }
+        }
+        if let failure { throw failure }
+        return goesOn
     }
 
     /// Hands over what applies have appended; a new buffer takes its place.
@@ -51,6 +93,18 @@ struct RecordLayers: ~Copyable {
         try view.renew()
         committing = nil
     }
+
+    /// Reads another file from now on, which holds the same.
+    /// - Returns: the environment that was read until now, for whoever closes it.
+    mutating func move(to environment: Environment) throws(BackendError) -> Environment {
+        let old = self.environment
+        view = try ReadTransaction(environment)
+        self.environment = environment
+        return old
+    }
+
+    /// Another view of the file as of the last commit.
+    func newView() throws(BackendError) -> ReadTransaction { try ReadTransaction(environment) }
 
     /// The file as of the last finished commit.
     func scan(

@@ -90,14 +90,33 @@ struct RevisionBuffer: ~Copyable {
             encoded: encoded(entry))
     }
 
-    /// The message of the change at `position`, nil if it is not here. Valid as `Record.encoded`.
-    func find(_ position: RevisionPosition) -> UnsafeRawBufferPointer? {
+    /// The place of the oldest change at or after `position`; `count` when all are older.
+    private func place(from position: RevisionPosition) -> Int {
         var low = 0
         var high = count
         while low < high {
             let middle = (low + high) / 2
             if entries[middle].position < position { low = middle + 1 } else { high = middle }
         }
+        return low
+    }
+
+    /// Calls `visit` with the changes at or after `position`, oldest first, until it says false.
+    /// - Returns: whether it never did.
+    func forEach<Failure: Error>(
+        from position: RevisionPosition,
+        _ visit: (RecordKey, _ encoded: UnsafeRawBufferPointer) throws(Failure) -> Bool
+    ) throws(Failure) -> Bool {
+        for index in place(from: position)..<count {
+            let record = record(at: index)
+            guard try visit(record.key, record.encoded) else { return false }
+        }
+        return true
+    }
+
+    /// The message of the change at `position`, nil if it is not here. Valid as `Record.encoded`.
+    func find(_ position: RevisionPosition) -> UnsafeRawBufferPointer? {
+        let low = place(from: position)
         guard low < count, entries[low].position == position else { return nil }
         return encoded(entries[low])
     }

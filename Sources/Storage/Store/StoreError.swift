@@ -12,6 +12,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case keyNotFound
     /// A key of a table other than `key` is longer than `Table.maximumKeyLength`.
     case keyTooLong
+    /// Too much of the kind is under way.
+    case busy
     /// The file failed. After a failed commit every further apply is refused until the store is
     /// opened again; reads go on, for what they read is not touched by it.
     case backend(BackendError)

@@ -28,6 +28,8 @@ final class GRPCServerStream: HTTP2Stream {
     /// How many of its last bytes have not been given back to the client's window.
     private var unconsumed = 0
     private var trailers: Status?
+    /// A streaming call takes messages until so many bytes wait.
+    var bufferBytes: Int
 
     private enum Phase {
         /// The header block is coming.
@@ -43,11 +45,12 @@ final class GRPCServerStream: HTTP2Stream {
     init(_ completions: CompletionQueue, _ configuration: GRPCServerConfiguration) {
         self.completions = completions
         self.configuration = configuration
+        bufferBytes = configuration.streamBufferBytes
         deframer = MessageDeframer(maxMessageBytes: configuration.maxReceiveMessageBytes)
     }
 
     var isOpen: Bool { phase == .handed || phase == .awaitingMessage }
-    var isWritable: Bool { output.count < configuration.streamBufferBytes }
+    var isWritable: Bool { output.count < bufferBytes }
 
     func begin(_ connection: GRPCServerConnection) { self.connection = connection }
 
@@ -287,7 +290,7 @@ final class GRPCServerStream: HTTP2Stream {
         } else {
             session?.resume(self)
         }
-        if !isWritable { drainMark = configuration.streamBufferBytes / 2 }
+        if !isWritable { drainMark = bufferBytes / 2 }
     }
 
     /// Submits the status; nil is OK. The handler is let go.
@@ -392,5 +395,6 @@ final class GRPCServerStream: HTTP2Stream {
         paused.reset(keepingCapacity: 0)
         unconsumed = 0
         trailers = nil
+        bufferBytes = configuration.streamBufferBytes
     }
 }

@@ -26,16 +26,22 @@ public struct StreamingCall: @unchecked Sendable {
     /// What the client sent along.
     public var context: CallContext { CallContext(stream: stream, generation: generation) }
 
-    /// Where the call lives.
+    /// The connection's executor. From any thread.
     public var executor: any ActorExecutor { stream.completions.executor }
 
     /// Whether the call still goes on.
     public var isOpen: Bool { stream.generation == generation && stream.isOpen }
 
     /// Whether `send` takes a message: what waits to be sent is below
-    /// `GRPCServerConfiguration.streamBufferBytes`. `StreamingHandler.writable` says when it
+    /// a limit (`limitBuffer`). `StreamingHandler.writable` says when it
     /// becomes true again.
     public var isWritable: Bool { isOpen && stream.isWritable }
+
+    /// `send` takes messages until `bytes` wait to be sent, instead of the server's
+    /// `GRPCServerConfiguration.streamBufferBytes`.
+    public func limitBuffer(to bytes: Int) {
+        if isOpen { stream.bufferBytes = bytes }
+    }
 
     /// Sends a message of at most `capacity` bytes that `write` encodes in place. False, and
     /// nothing is sent, when `isWritable` is false.

@@ -39,6 +39,13 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
         case .failed(let error): heard.append("compaction failed: \(error)")
         }
     }
+    func storeDefragmentation(_ event: DefragmentationEvent) {
+        switch event {
+        case .began: heard.append("defragments")
+        case .finished: heard.append("defragmented")
+        case .failed(let error): heard.append("defragmentation failed: \(error)")
+        }
+    }
     func storeHolds(_ durable: CommittedState, confState: ConfState) {
         holds.append((durable, confState))
     }
@@ -72,9 +79,12 @@ final class PlayedMember {
     struct Settings {
         var quotaBytes: Int64?
         var maxRequestBytes = 1_572_864
+        var maxTxnOperations = Limits.txnOperations
         var options = RaftNodeOptions()
         var batchBytes = 16 << 20
         var saturationBytes = 64 << 20
+        var leases = LeaseSettings()
+        var watch = WatchSettings()
     }
 
     /// All that dies with the process.
@@ -89,8 +99,17 @@ final class PlayedMember {
         let gate: ProposalGate
         let reads: ReadGate
         let services: ClientServices
-        var kv: KVService { KVService(gate: gate, reads: reads) }
+        var maxTxnOperations: Int
+        var kv: KVService {
+            KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
+        }
         var maintenance: MaintenanceService { MaintenanceService(gate: gate, reads: reads) }
+        var leases: LeaseService {
+            LeaseService(gate: gate, reads: reads, ids: applier.ids)
+        }
+        var inner: InnerServices { InnerServices(kv: kv, leases: leases) }
+        var locks: LockService { LockService(inner) }
+        var elections: ElectionService { ElectionService(inner) }
         var cluster: ClusterService { ClusterService(gate: gate, reads: reads) }
     }
 
@@ -151,13 +170,18 @@ final class PlayedMember {
         let (settings, disk) = (settings, disk)
         let restoredState = state
         return try core.turn {
+            let watches = WatchHub(
+                Self.identity, store: store, settings: settings.watch, on: core,
+                random: SeededRandom(seed: 1))
             let applier = try Applier(
                 Self.identity,
                 settings: Applier.Settings(
                     name: "m0", clientURLs: ["http://c:1"], quotaBytes: settings.quotaBytes,
                     reportedQuota: settings.quotaBytes ?? -1,
-                    requestTimeoutNanoseconds: 7_000_000_000),
-                store: store, ids: ids, on: core, events: events, logger: logger)
+                    requestTimeoutNanoseconds: 7_000_000_000, leases: settings.leases),
+                store: store, watches: watches, leasedKeys: summary.leases, ids: ids, on: core,
+                events: events,
+                logger: logger)
             let raft = try RaftNode(
                 id: Self.identity.member, options: settings.options, restoring: restoredState,
                 on: core, store: disk, peers: PlayedSolitude(), machine: applier,
@@ -172,7 +196,8 @@ final class PlayedMember {
                 reads: ReadGate(raft: raft, applier: applier),
                 services: ClientServices(
                     raft: raft, applier: applier, ids: ids,
-                    maxRequestBytes: settings.maxRequestBytes))
+                    maxRequestBytes: settings.maxRequestBytes),
+                maxTxnOperations: settings.maxTxnOperations)
         }
     }
 

@@ -117,9 +117,14 @@ struct Txn {
         }
     }
 
-    /// `levels` of transactions in each other, `ops` in the innermost.
+    /// `levels` of transactions in each other.
+    static func nested(_ levels: Int, innermost: Txn) -> Txn {
+        (1..<levels).reduce(innermost) { inner, _ in Txn(then: [.txn(inner)]) }
+    }
+
+    /// The same, with `ops` in the innermost.
     static func nested(_ levels: Int, _ ops: [Op] = []) -> Txn {
-        (1..<levels).reduce(Txn(then: ops)) { inner, _ in Txn(then: [.txn(inner)]) }
+        nested(levels, innermost: Txn(then: ops))
     }
 
     /// Calls `body` with the decoded request.

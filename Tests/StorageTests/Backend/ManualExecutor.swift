@@ -48,6 +48,11 @@ final class ManualExecutor: ActorExecutor, @unchecked Sendable {
         while !posted.isEmpty { posted.removeFirst()() }
     }
 
+    /// Runs the oldest of what was posted.
+    func runOne() {
+        if !posted.isEmpty { posted.removeFirst()() }
+    }
+
     /// Forgets all it should have done.
     func die() {
         posted = []

@@ -20,11 +20,26 @@ final class StoreHarness {
     ) throws {
         directory = try TemporaryDirectory()
         var configuration = StoreConfiguration(path: directory.path + "/cairn.mdb")
+        configuration.slicePauseNanoseconds = 0
         adjust(&configuration)
         self.configuration = configuration
         let environment = try Environment(path: configuration.path, mapBytes: mapBytes)
         (store, summary) = try MVCCStore.open(
             environment, configuration, on: core, committingOn: disk)
+    }
+
+    /// Starts on what another store has left in `directory`.
+    init(in directory: TemporaryDirectory) throws {
+        self.directory = directory
+        configuration = StoreConfiguration(path: directory.path + "/cairn.mdb")
+        (store, summary) = try MVCCStore.open(configuration, on: core, committingOn: disk)
+        lastIndex = summary.consistentIndex
+    }
+
+    /// The process dies and does not start again.
+    func crashLeavingFile() {
+        for executor in [core, disk] { executor.die() }
+        store = nil
     }
 
     deinit {

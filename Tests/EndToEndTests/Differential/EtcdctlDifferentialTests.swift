@@ -1,57 +1,16 @@
-import API
-import Foundation
-import TestSupport
+// The same commands of etcdctl to a member and to a real etcd: the same is printed.
+
 import Testing
 
-/// The etcd that Scripts/fetch-rivals.sh fetches.
-private enum Rival {
-    static let etcd = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent(".build-rivals/etcd-3.5")
-    static let exists = FileManager.default.isExecutableFile(atPath: etcd.path)
-}
-
 extension EndToEnd {
-    /// The same calls to a member and to a real etcd: equal answers.
-    @Suite(
-        "beside etcd 3.5",
-        .enabled(
-            if: Rival.exists,
-            "Scripts/fetch-rivals.sh fetches the etcd it is compared with"))
-    struct DifferentialTests {
+    @Suite("etcdctl beside etcd 3.5", .enabled(if: Rival.isExpected, Rival.absence))
+    struct EtcdctlDifferentialTests {
         let member: MemberProcess
         let rival: MemberProcess
 
         init() throws {
             member = try MemberProcess()
-            let peer = "http://127.0.0.1:\(try MemberProcess.freePort())"
-            rival = try MemberProcess(
-                binary: Rival.etcd,
-                arguments: [
-                    "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                    "--initial-cluster", "default=\(peer)",
-                ])
-        }
-
-        @Test(
-            "a thousand calls out of a seed, valid and invalid", arguments: [1, 2, 3] as [UInt64])
-        func calls(_ seed: UInt64) async throws {
-            let ours = try await TestClient(member)
-            let theirs = try await TestClient(rival)
-            var random = SplitMix64(seed: seed)
-            var revision: Int64 = 1
-            for number in 0..<1000 {
-                let call = GeneratedCall(&random, revision: revision)
-                let expected = try await call.make(on: theirs)
-                let found = try await call.make(on: ours)
-                try #require(found == expected, "call \(number) of seed \(seed): \(call)")
-                switch found {
-                case .put(let now, _), .range(let now, _, _, _), .deleted(_, let now, _):
-                    revision = now
-                case .refused: break
-                }
-            }
-            #expect(revision > 300, "little was written")
+            rival = try Rival.start()
         }
 
         @Test("etcdctl prints the same, as text and as JSON, ids and terms aside")

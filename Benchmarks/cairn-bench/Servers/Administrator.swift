@@ -1,0 +1,90 @@
+// What an operator asks of a server beside its load: how large it is, a compaction, a
+// defragmentation.
+
+import API
+import Transport
+
+/// A connection of its own. Its calls wait: not from an event loop.
+final class Administrator: Sendable {
+    private let loop: EventLoop
+    private let connection: GRPCClientConnection
+
+    init(port: UInt16) throws {
+        let loop = try EventLoop(name: "bench-admin")
+        self.loop = loop
+        let opened: Result<GRPCClientConnection?, TransportError> = waitFor { done in
+            loop.post {
+                Connector.connect(
+                    to: .tcp(host: "127.0.0.1", port: port), on: loop,
+                    timeoutNanoseconds: 10_000_000_000
+                ) { stream in
+                    done(stream.map { GRPCClientConnection($0) })
+                }
+            }
+        }
+        guard let connection = try opened.get() else {
+            throw ServerFailure(description: "out of memory")
+        }
+        self.connection = connection
+    }
+
+    func close() {
+        let _: Bool = waitFor { done in
+            loop.post { [connection] in
+                connection.abort()
+                done(true)
+            }
+        }
+        loop.stop()
+    }
+
+    private func call(_ path: String, _ write: (inout ByteBuffer) -> Void) throws -> [UInt8] {
+        var buffer = ByteBuffer()
+        write(&buffer)
+        let request = buffer.array
+        let method = GRPCClientMethod(path, authority: "localhost")
+        let result: Result<[UInt8], Status> = waitFor { done in
+            loop.post { [connection] in
+                connection.unary(
+                    method, capacity: request.count,
+                    { buffer in
+                        buffer.copyBytes(from: request)
+                        return request.count
+                    },
+                    completion: { done($0.map { [UInt8]($0) }) })
+            }
+        }
+        do { return try result.get() } catch {
+            throw ServerFailure(description: "\(path): \(error)")
+        }
+    }
+
+    func revision() throws -> Revision {
+        let bytes = try call("/etcdserverpb.KV/Range") { request in
+            Array("0".utf8).withUnsafeBytes { request.appendRangeRequest(key: $0, countOnly: true) }
+        }
+        let arena = Arena()
+        return try withExtendedLifetime(arena) {
+            try RangeResponse.decode(bytes, in: arena).header?.revision ?? .initial
+        }
+    }
+
+    func compact(to revision: Revision, isPhysical: Bool) throws {
+        _ = try call("/etcdserverpb.KV/Compact") {
+            $0.appendField(1, int64: revision.rawValue)
+            $0.appendField(2, bool: isPhysical)
+        }
+    }
+
+    func defragment() throws { _ = try call("/etcdserverpb.Maintenance/Defragment") { _ in } }
+
+    /// Bytes of the server's file, all and in use.
+    func size() throws -> (total: Int, inUse: Int) {
+        let bytes = try call("/etcdserverpb.Maintenance/Status") { _ in }
+        let arena = Arena()
+        return try withExtendedLifetime(arena) {
+            let status = try StatusResponse.decode(bytes, in: arena)
+            return (Int(status.dbSize), Int(status.dbSizeInUse))
+        }
+    }
+}

@@ -1,0 +1,127 @@
+// One LeaseKeepAlive call: a client renews its leases by one message each, and each is answered.
+//
+// etcd answers in order, so that a lease whose time is over holds up all behind it until it is
+// revoked, and those may be lost too. Here every answer goes out when it is known: it names its
+// lease.
+
+import API
+import Transport
+
+/// The call's messages and answers. On the executor of its connection but for `renewed`.
+///
+/// `@unchecked Sendable`: `renewed` touches nothing but `answers`, a Sendable constant.
+final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Sendable {
+    private struct Answer: Sendable {
+        let lease: LeaseID
+        let header: HeaderFields
+        let ttl: Result<Int64, Status>
+    }
+
+    private let call: StreamingCall
+    private let arenas: ArenaPool
+    private let renewals: RenewalGate
+    private let answers: HandOver<Answer>
+    private var message = ByteBuffer(capacity: 64)
+
+    /// Requests without answer yet, those that wait to be sent included.
+    private var underWay = 0
+    private var unsent: [Answer] = []
+    private var isPaused = false
+    private var hasEnded = false
+    private var isOver = false
+
+    /// Beyond it the client has to wait: what a call holds is bounded.
+    private static let underWayLimit = 1000
+
+    init(_ call: StreamingCall, arenas: ArenaPool, renewals: RenewalGate) {
+        self.call = call
+        self.arenas = arenas
+        self.renewals = renewals
+        let place = Place()
+        answers = HandOver(to: call.executor, limit: .max) { place.stream?.answer($0) }
+        place.stream = self
+    }
+
+    /// Breaks the circle between the call and its answers.
+    private final class Place: @unchecked Sendable {
+        weak var stream: KeepAliveStream?
+    }
+
+    // MARK: From the lessor
+
+    func renewed(_ lease: LeaseID, _ header: HeaderFields, ttl: Result<Int64, Status>) {
+        _ = answers.send(Answer(lease: lease, header: header, ttl: ttl))
+    }
+
+    // MARK: From the client
+
+    func received(_ message: sending UnsafeRawBufferPointer) {
+        let arena = arenas.take()
+        defer { arenas.putBack(arena) }
+        do throws(RequestRefusal) {
+            let lease = try decodeRequest(LeaseKeepAliveRequest.self, message, in: arena).id
+            underWay += 1
+            guard renewals.renew(lease, for: self) else { throw RequestRefusal(.tooManyRequests) }
+        } catch {
+            return end(error.status)
+        }
+        if underWay >= Self.underWayLimit, !isOver {
+            isPaused = true
+            call.pauseReceiving()
+        }
+    }
+
+    func halfClosed() {
+        hasEnded = true
+        finishIfDone()
+    }
+
+    func writable() {
+        let waiting = unsent
+        unsent = []
+        for answer in waiting { send(answer) }
+        goOn()
+    }
+
+    func cancelled() { isOver = true }
+
+    // MARK: Answers
+
+    private func answer(_ answer: Answer) {
+        guard !isOver else { return }
+        send(answer)
+        goOn()
+    }
+
+    private func send(_ answer: Answer) {
+        switch answer.ttl {
+        case .success(let ttl):
+            guard call.isWritable else { return unsent.append(answer) }
+            underWay -= 1
+            message.removeAll()
+            message.appendLeaseKeepAliveResponse(answer.header, id: answer.lease, ttl: ttl)
+            message.withUnsafeBytes { _ = call.send($0) }
+        case .failure(let status):
+            end(status)
+        }
+    }
+
+    private func goOn() {
+        guard !isOver else { return }
+        finishIfDone()
+        guard isPaused, underWay < Self.underWayLimit / 2 else { return }
+        isPaused = false
+        call.resumeReceiving()
+    }
+
+    private func finishIfDone() {
+        if hasEnded, underWay == 0 { end(nil) }
+    }
+
+    private func end(_ status: Status?) {
+        guard !isOver else { return }
+        isOver = true
+        unsent = []
+        call.finish(status)
+    }
+}

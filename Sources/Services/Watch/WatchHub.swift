@@ -1,0 +1,165 @@
+// Everybody who watches, and what they are told.
+//
+// An applied change is matched once against the watched ranges and encoded once into a shared log
+// (EventLog); at the turn's end the watchers of those ranges are told, in slices of about a
+// millisecond (WatchHub+Delivery). A watcher whose client does not take its events waits in its
+// stream with nothing but the next revision it needs; when its events have left the log meanwhile,
+// or when it began in the past, it reads the store (WatchHub+History). So a slow watcher costs a
+// bounded buffer, and slows nobody.
+//
+// The three promises (etcd, "Watch API guarantees"). Ordered: a watcher goes through revisions in
+// one direction. Reliable: what left the log is read from the store, or the watcher is told that it
+// was compacted. Atomic: a response ends between revisions, or says that it is a fragment.
+
+import API
+import DequeModule
+import Storage
+
+/// Tells watchers of changes. Shares its executor with the store, the applied state and the
+/// connections whose calls are its streams.
+package actor WatchHub: ChangeObserver {
+    package nonisolated let executor: any ActorExecutor
+    package nonisolated let unownedExecutor: UnownedSerialExecutor
+
+    let identity: Applier.Identity
+    let store: MVCCStore
+    let settings: WatchSettings
+    let counters: WatchCounters
+    let random: any RandomSource
+    /// Of the answers' headers.
+    var term = Term.zero
+
+    var index = WatchIndex<WatchGroup>()
+    let log: EventLog
+    /// The newest revision; kept as long as there are watchers.
+    var newest = Revision(0)
+    var watcherCount = 0
+    var streams: [ObjectIdentifier: WatchStream] = [:]
+
+    /// Ranges with events that their watchers are to be told of.
+    var due: Deque<WatchGroup> = []
+    /// Streams with watchers that wait, and room.
+    var ready: Deque<WatchStream> = []
+    var isPumping = false
+    /// Entries of all groups' `pending`.
+    var pendingEvents = 0
+    /// Slices of history that were read lately.
+    var slices: [HistorySlice] = []
+    /// The header of the last response but for nothing.
+    var header = EncodedHeader()
+    private let previousPair = ResponseBuffer()
+    /// Groups that a change matches, while it is looked at.
+    private var matched: [WatchGroup] = []
+
+    package init(
+        _ identity: Applier.Identity, store: MVCCStore, settings: WatchSettings = WatchSettings(),
+        on executor: any ActorExecutor, random: any RandomSource,
+        counters: WatchCounters = WatchCounters()
+    ) {
+        precondition(store.executor === executor, "the hub shares the store's executor")
+        self.identity = identity
+        self.store = store
+        self.settings = settings
+        self.counters = counters
+        self.random = random
+        self.executor = executor
+        unownedExecutor = executor.asUnownedSerialExecutor()
+        log = EventLog(limitBytes: settings.logBytes)
+    }
+
+    /// Raft's term changed; answers carry it.
+    package func termChanged(to term: Term) { self.term = term }
+
+    /// Ends all streams: the member stops.
+    package func stop() {
+        for stream in Array(streams.values) {
+            close(stream)
+            stream.sink.finish(.watchCanceled)
+        }
+    }
+
+    // MARK: Changes
+
+    package nonisolated func changed(_ revision: Revision, count: Int) {
+        assumeIsolated { $0.take(revision, count) }
+    }
+
+    private func take(_ revision: Revision, _ count: Int) {
+        newest = revision
+        do throws(StoreError) {
+            try store.enter(with: self) { (store, hub) throws(StoreError) in
+                try store.lastChanges(count) { (change) throws(StoreError) in
+                    try hub.enter(with: change) { (hub, change) throws(StoreError) in
+                        try hub.take(change)
+                    }
+                }
+            }
+        } catch {
+            fail(error)
+        }
+        if !due.isEmpty { schedulePump() }
+    }
+
+    /// Takes one change into the log, if anybody watches its key.
+    private func take(_ change: StoredChange) throws(StoreError) {
+        matched.removeAll(keepingCapacity: true)
+        index.forEach(containing: change.key) { matched.append($0) }
+        guard !matched.isEmpty else { return }
+        let revision = change.position.main
+        let number = try append(
+            change, to: log, withPrevious: matched.contains { $0.wantingPrevious > 0 })
+        for group in matched {
+            let before = group.pending.count
+            let isFull = pendingEvents >= settings.allPendingEvents
+            let limit = isFull ? 0 : settings.pendingEvents
+            group.append(number, revision, limit: limit)
+            count(pending: group.pending.count - before)
+            if !group.isDue {
+                group.isDue = true
+                group.passed = 0
+                due.append(group)
+            } else if group.passed > 0 {
+                group.needsAnotherRound = true
+            }
+        }
+    }
+
+    /// Encodes a change.
+    /// - Returns: the event's number in `log`.
+    func append(
+        _ change: StoredChange, to log: EventLog, withPrevious: Bool
+    ) throws(StoreError) -> Int {
+        guard withPrevious else {
+            return log.append(
+                change.position.main, isDelete: change.isDelete, encoded: change.encoded,
+                previous: nil)
+        }
+        let pair = previousPair
+        try store.enter(with: (change, pair)) { (store, input) throws(StoreError) in
+            let (change, pair) = input
+            try store.previous(of: change.key, before: change.position.main) {
+                pair.bytes.append($0)
+            }
+        }
+        defer { pair.clear() }
+        return pair.bytes.withUnsafeBytes {
+            log.append(
+                change.position.main, isDelete: change.isDelete, encoded: change.encoded,
+                previous: $0)
+        }
+    }
+
+    func count(pending change: Int) {
+        guard change != 0 else { return }
+        pendingEvents += change
+        counters.pendingEvents.add(Int64(change))
+    }
+
+    /// The store cannot be read: no stream can keep its promises.
+    func fail(_ error: StoreError) {
+        for stream in Array(streams.values) {
+            close(stream)
+            stream.sink.finish(Status(error))
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import API
+import TestSupport
+import Testing
+
+@testable import Services
+
+@Suite("Keys attached to leases")
+struct AttachedKeysTests {
+    @Test(
+        "agree with a dictionary after ten thousand random changes", arguments: [1, 2] as [UInt64])
+    func model(_ seed: UInt64) {
+        let random = SeededRandom(seed: seed)
+        var keys = AttachedKeys()
+        var model: [[UInt8]: LeaseID] = [:]
+        for step in 0..<10_000 {
+            let key = Array("key/\(random.next() % 300)".utf8)
+            let lease = LeaseID(Int64(random.next() % 20))
+            switch random.next() % 20 {
+            case 0 where lease != .none:
+                let expected = model.filter { $0.value == lease }.keys
+                    .sorted { $0.lexicographicallyPrecedes($1) }
+                #expect(keys.removeAll(of: lease) == expected, "step \(step) of seed \(seed)")
+                model = model.filter { $0.value != lease }
+            default:
+                key.withUnsafeBytes { keys.attach($0, to: lease) }
+                model[key] = lease == .none ? nil : lease
+            }
+            #expect(keys.count == model.count)
+        }
+        for number in 0..<300 {
+            let key = Array("key/\(number)".utf8)
+            #expect(key.withUnsafeBytes { keys.lease(of: $0) } == model[key] ?? .none)
+        }
+        for lease in 1..<20 {
+            var found: Set<[UInt8]> = []
+            keys.forEach(of: LeaseID(Int64(lease))) { found.insert([UInt8]($0)) }
+            #expect(found == Set(model.filter { $0.value == LeaseID(Int64(lease)) }.keys))
+        }
+    }
+}
