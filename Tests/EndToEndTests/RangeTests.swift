@@ -96,16 +96,25 @@ extension EndToEnd {
             #expect(linearizable == serializable)
         }
 
-        @Test("takes order by ascending keys; other orders and filters are not served yet")
+        @Test("orders by any field, up and down, and knows no other order")
         func orders() async throws {
-            #expect(try await keys(Range(key: "\0", end: "\0", sortOrder: 1)) == "abd")
-            let sorting = Status(.unimplemented, "cairn: sorting a Range is not served yet")
-            for (order, target) in [(2, 0), (0, 1), (1, 3), (2, 4)] as [(UInt64, UInt64)] {
-                await #expect(throws: sorting) {
-                    try await client.range(
-                        Range(key: "a", sortOrder: order, sortTarget: target))
-                }
+            // By key, version, creation, modification and value.
+            let orders: [(target: UInt64, up: String)] = [
+                (0, "abd"), (1, "adb"), (2, "abd"), (3, "adb"), (4, "abd"),
+            ]
+            for (target, up) in orders {
+                let all = Range(key: "\0", end: "\0", sortOrder: 1, sortTarget: target)
+                #expect(try await keys(all) == up)
+                var down = all
+                down.sortOrder = 2
+                let first = try await client.range(down).pairs[0].key
+                #expect(first == up.suffix(1))
+                down.limit = 1
+                let cut = try await client.range(down)
+                #expect(cut.pairs.map(\.key) == [first] && cut.more && cut.count == 3)
             }
+            let quirk = Range(key: "\0", end: "\0", limit: 1, sortTarget: 1)
+            #expect(try await keys(quirk) == "a", "of the first two keys only")
             for (order, target) in [(3, 0), (0, 5), (99, 99)] as [(UInt64, UInt64)] {
                 await #expect(
                     throws: Status(.invalidArgument, "etcdserver: invalid sort option")
@@ -114,10 +123,31 @@ extension EndToEnd {
                         Range(key: "a", sortOrder: order, sortTarget: target))
                 }
             }
-            await #expect(
-                throws: Status(
-                    .unimplemented, "cairn: revision filters of a Range are not served yet")
-            ) { try await client.range(Range(key: "a", minModRevision: 3)) }
+        }
+
+        @Test("filters by revisions before it cuts, and counts all the same")
+        func filters() async throws {
+            var request = Range(key: "\0", end: "\0", minModRevision: 3)
+            #expect(try await keys(request) == "bd")
+            request.maxCreateRevision = 4
+            #expect(try await keys(request) == "b")
+            request = Range(key: "\0", end: "\0", limit: 1, maxModRevision: 5)
+            let answer = try await client.range(request)
+            #expect(answer.pairs.map(\.key) == ["a"] && answer.more && answer.count == 3)
+            request.minCreateRevision = 5
+            let last = try await client.range(request)
+            #expect(last.pairs.map(\.key) == ["d"] && !last.more && last.count == 3)
+        }
+
+        @Test("answers in one message, however large, and goes on answering others meanwhile")
+        func large() async throws {
+            let value = String(repeating: "v", count: 100_000)
+            for number in 100..<160 { try await client.put("large\(number)", value) }
+            async let reading = client.range(Range(key: "large", end: "largf"))
+            try await client.put("a", "meanwhile")
+            let answer = try await reading
+            #expect(answer.pairs.count == 60 && answer.count == 60)
+            #expect(answer.pairs.allSatisfy { $0.value == value })
         }
 
         @Test("refuses an empty key")

@@ -13,16 +13,30 @@ public struct ByteBuffer: ~Copyable {
     @usableFromInline var base: UnsafeMutableRawPointer?
     @usableFromInline var used: Int
     @usableFromInline var room: Int
+    /// The memory is pages of its own, not malloc's.
+    @usableFromInline let isMapped: Bool
 
     /// An empty buffer with room for `capacity` bytes.
     public init(capacity: Int = 0) {
         base = nil
         used = 0
         room = 0
+        isMapped = false
         if capacity > 0 { grow(toHold: capacity) }
     }
 
-    deinit { free(base) }
+    /// An empty buffer whose memory is pages of its own: only those written to count, and they go
+    /// back to the system at once, whereas malloc may keep what lies below something in use. For
+    /// large contents that come and go.
+    public init(mappedCapacity capacity: Int) {
+        base = nil
+        used = 0
+        room = 0
+        isMapped = true
+        grow(toHold: capacity)
+    }
+
+    deinit { Self.free(base, room, isMapped) }
 
     /// How many bytes the buffer holds.
     @inlinable public var count: Int { used }
@@ -63,11 +77,24 @@ extension ByteBuffer {
     @usableFromInline
     mutating func grow(toHold needed: Int) {
         let wanted = max(needed, room * 2, 64)
-        guard let moved = realloc(base, wanted) else {
+        guard let moved = isMapped ? remap(to: wanted) : realloc(base, wanted) else {
             preconditionFailure("out of memory for \(wanted) bytes")
         }
         base = moved
         room = wanted
+    }
+
+    private func remap(to wanted: Int) -> UnsafeMutableRawPointer? {
+        let pages = mmap(nil, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let pages, pages != MAP_FAILED else { return nil }
+        if let base { pages.copyMemory(from: base, byteCount: used) }
+        Self.free(base, room, isMapped)
+        return pages
+    }
+
+    private static func free(_ base: UnsafeMutableRawPointer?, _ room: Int, _ isMapped: Bool) {
+        guard let base else { return }
+        if isMapped { munmap(base, room) } else { Glibc.free(base) }
     }
 
     /// Empties the buffer and keeps its memory.
@@ -78,7 +105,7 @@ extension ByteBuffer {
     public mutating func removeAll(keepingAtMost limit: Int) {
         used = 0
         guard room > limit else { return }
-        free(base)
+        Self.free(base, room, isMapped)
         base = nil
         room = 0
     }

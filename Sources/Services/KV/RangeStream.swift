@@ -106,6 +106,7 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
         var slice = RangeEvaluation.Slice.brief
         slice.pairs = min(slice.pairs, chunkLimit - chunkPairs)
         let before = reading.shown
+        if block.capacity == 0 { block = ByteBuffer(mappedCapacity: ByteBlocks.blockBytes) }
         let isDone = try reading.step(slice, of: store, into: &block)
         chunkPairs += reading.shown - before
         if block.count >= ByteBlocks.blockBytes / 2 { cutBlock() }

@@ -57,13 +57,14 @@ final class SlicedRange: @unchecked Sendable {
     }
 
     private func step(of store: isolated MVCCStore) throws(StoreError) -> Bool {
+        if block.capacity == 0 { block = ByteBuffer(mappedCapacity: ByteBlocks.blockBytes) }
         let isDone = try evaluation.step(.brief, of: store, into: &block)
-        if isDone || block.count >= ByteBlocks.blockBytes / 2 { cutBlock(isLast: isDone) }
+        if isDone || block.count >= ByteBlocks.blockBytes / 2 { cutBlock() }
         return isDone
     }
 
-    private func cutBlock(isLast: Bool) {
-        var full = ByteBuffer(capacity: isLast ? 0 : ByteBlocks.blockBytes)
+    private func cutBlock() {
+        var full = ByteBuffer()
         swap(&full, &block)
         if excess > 0 || answer.count + full.count > Limits.sendBytes {
             // It is read on for its size only, which the caller is told.

@@ -63,7 +63,7 @@ extension MVCCStore {
     private func postSlice() {
         guard !compactions.isPosted, compactions.failure == nil else { return }
         compactions.isPosted = true
-        executor.post { [weak self] in self?.assumeIsolated { $0.compactSlice() } }
+        executor.postSlice { [weak self] in self?.assumeIsolated { $0.compactSlice() } }
     }
 
     private func compactSlice() {

@@ -73,11 +73,15 @@ struct ByteQueue: ~Copyable {
             base.copyMemory(from: base + start, byteCount: used)
         } else {
             let wanted = max(used + size, min(2 * capacity, used + size + (8 << 20)), 256)
-            guard let grown = malloc(wanted) else {
+            // A large block that is full from its beginning is moved by its pages, not copied.
+            let isFront = start == 0
+            guard let grown = isFront ? realloc(base, wanted) : malloc(wanted) else {
                 preconditionFailure("out of memory for \(wanted) bytes")
             }
-            if let base, used > 0 { grown.copyMemory(from: base + start, byteCount: used) }
-            free(base)
+            if !isFront {
+                if let base { grown.copyMemory(from: base + start, byteCount: used) }
+                free(base)
+            }
             base = grown
             capacity = wanted
         }

@@ -56,6 +56,21 @@ final class TestClient: Sendable {
             options: GRPCCallOptions(timeout: 30_000_000_000, metadata: metadata))
     }
 
+    /// Calls a server-streaming method; the messages, once it has ended well.
+    func stream(_ path: String, _ request: [UInt8]) async throws(Status) -> [[UInt8]] {
+        let end: Result<[[UInt8]], Status> = await withCheckedContinuation { continuation in
+            loop.post { [connection] in
+                let call = connection.streaming(
+                    GRPCClientMethod(path),
+                    options: GRPCCallOptions(timeout: 30_000_000_000),
+                    handler: StreamCollector { continuation.resume(returning: $0) })
+                call.send(request)
+                call.halfClose()
+            }
+        }
+        return try end.get()
+    }
+
     // MARK: KV
 
     @discardableResult
@@ -104,4 +119,18 @@ func after(prefix: String) -> String {
     var bytes = Array(prefix.utf8)
     bytes[bytes.count - 1] += 1
     return String(decoding: bytes, as: UTF8.self)
+}
+
+/// Keeps the messages of a stream until its end.
+private final class StreamCollector: GRPCClientStreamHandler {
+    private var messages: [[UInt8]] = []
+    private let ended: (Result<[[UInt8]], Status>) -> Void
+
+    init(_ ended: @escaping (Result<[[UInt8]], Status>) -> Void) { self.ended = ended }
+
+    func received(_ message: UnsafeRawBufferPointer) { messages.append([UInt8](message)) }
+    func writable() {}
+    func finished(_ end: GRPCCallEnd) {
+        ended(end.status.map { .failure($0) } ?? .success(messages))
+    }
 }
