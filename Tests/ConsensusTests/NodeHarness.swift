@@ -116,6 +116,18 @@ final class PlayedPeers: PeerSender, @unchecked Sendable {
     func send(_ messages: [Message]) { for message in messages { network.carry(message) } }
 }
 
+/// Carries snapshots by hand. Their payload is the list of what was applied.
+final class PlayedSnapshotter: Snapshotter, @unchecked Sendable {
+    /// What was asked of it, in words.
+    private(set) var heard: [String] = []
+    func send(to member: MemberID, atLeast index: LogIndex) {
+        heard.append("send to \(member.hex) from \(index.rawValue) on")
+    }
+    func cancel(to member: MemberID) { heard.append("cancel to \(member.hex)") }
+    func install(_ mark: SnapshotMark) { heard.append("install \(mark.position.text)") }
+    func discard(_ mark: SnapshotMark) { heard.append("discard \(mark.position.text)") }
+}
+
 /// Keeps what was logged.
 struct LogBook: LogHandler {
     final class Lines: Sendable {
@@ -138,6 +150,7 @@ final class Rig {
     let executor: DeterministicExecutor
     let disk: PlayedDisk
     let machine = PlayedMachine()
+    let snapshotter = PlayedSnapshotter()
     let observer = PlayedObserver()
     let log = LogBook.Lines()
     let node: RaftNode
@@ -154,9 +167,15 @@ final class Rig {
         let log = log
         node = try RaftNode(
             id: MemberID(id), options: options, restoring: state, on: executor, store: disk,
-            peers: PlayedPeers(network), machine: machine, random: SeededRandom(seed: id),
+            peers: PlayedPeers(network), machine: machine, snapshotter: snapshotter,
+            random: SeededRandom(seed: id),
             logger: Logger(label: "raft") { _ in LogBook(lines: log) })
         network.nodes[MemberID(id)] = node
+        machine.onApply = { [unowned node] committed in
+            let entry = committed.entry
+            guard let change = ConfChangeV2(entry.kind, data: entry.data) else { return }
+            node.assumeIsolated { _ = $0.membershipChanged(change) }
+        }
     }
 
     /// Timers, writes and links hold the node as long as it lives.

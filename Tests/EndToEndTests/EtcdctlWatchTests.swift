@@ -11,7 +11,7 @@ extension EndToEnd {
         private final class Watching: @unchecked Sendable {
             private let process = Process()
             private let input = Pipe()
-            private let printed: LogCollector
+            let printed: LogCollector
 
             init(_ member: MemberProcess, _ arguments: String...) throws {
                 let output = Pipe()
@@ -45,7 +45,9 @@ extension EndToEnd {
         /// Puts until a watcher that has just been started has noticed: nothing says when it is
         /// ready.
         private func put(_ member: MemberProcess, until watching: Watching, key: String) throws {
-            let finder = Thread { _ = try? watching.read(to: "ready") }
+            let finder = Thread { [printed = watching.printed] in
+                _ = try? printed.wait(for: "ready")
+            }
             finder.start()
             while !finder.isFinished {
                 try put(member, key, "ready")

@@ -87,6 +87,9 @@ struct CompactionStories {
 extension PlayedMember {
     /// The disk does what deletions ask of it, until nothing is left to do.
     func finishCompactions() {
-        for _ in 0..<20 { runCommitter() }
+        for _ in 0..<20 {
+            advance(milliseconds: 1)
+            runCommitter()
+        }
     }
 }

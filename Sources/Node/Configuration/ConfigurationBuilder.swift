@@ -26,9 +26,9 @@ struct ConfigurationBuilder {
                 ? "\(name).etcd" : directory,
             listeners: listeners, advertised: advertised,
             bootstrap: bootstrap(name, advertised), raft: raft, storage: try storage(),
-            limits: try limits(), keepalive: try keepalive(), watch: try watch(), httpAccess: httpAccess(),
-            logging: try logging(), featureGates: gates(), locksMemory: bool("memory-mlock"),
-            maxLearners: Int(int("max-learners")))
+            limits: try limits(), keepalive: try keepalive(), watch: try watch(),
+            httpAccess: httpAccess(), logging: try logging(), featureGates: gates(),
+            locksMemory: bool("memory-mlock"), maxLearners: Int(int("max-learners")))
     }
 
     /// What is known to etcd and not done here is refused rather than quietly left out.

@@ -85,9 +85,17 @@ extension MVCCStore {
         }
     }
 
+    /// The next slice comes after a pause: a thread that always has work loses its precedence over
+    /// those that wait for work, and with it the requests lose theirs.
     private func go(to step: CompactionJob.Step) {
         compactions.job?.step = step
-        continueCompaction()
+        let pause = commits.configuration.slicePauseNanoseconds
+        guard pause > 0 else { return continueCompaction() }
+        guard !compactions.isPosted else { return }
+        compactions.isPosted = true
+        executor.schedule(afterNanoseconds: pause) { [weak self] in
+            self?.assumeIsolated { $0.compactSlice() }
+        }
     }
 
     /// Deletions begin once a crash would not forget why.

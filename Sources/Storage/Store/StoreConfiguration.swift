@@ -21,6 +21,8 @@ public struct StoreConfiguration: Sendable {
 
     /// Records that a slice of a compaction or a hash looks at: about a fifth of a millisecond.
     var sliceRecords = 256
+    /// From one slice of a compaction to the next.
+    package var slicePauseNanoseconds: UInt64 = 1_000_000
     /// So many deletions start a commit at once; a compaction waits while so many are pending.
     var deletionLimit = 4096
 

@@ -95,7 +95,6 @@ extension EndToEnd {
                 ("/v3lockpb.Lock/Unlock", named("a/1")),
                 ("/v3lockpb.Lock/Unlock", named("a/1")),
                 ("/v3lockpb.Lock/Unlock", named("")),
-                ("/v3lockpb.Lock/Lock", [0xff]),
             ]
             for (number, call) in calls.enumerated() {
                 func make(_ client: TestClient) async throws -> String {

@@ -23,7 +23,7 @@ async def main():
         past = await client.watch(b"many/000", start_revision=2, prev_kv=True)
         kinds = []
         async for event in past:
-            kinds.append(event.kind.name)
+            kinds.append(event.kind)
             if len(kinds) == 2:
                 break
         assert kinds == ["PUT", "DELETE"], kinds

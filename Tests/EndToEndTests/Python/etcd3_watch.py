@@ -32,11 +32,4 @@ client.put("k1", "unheard")
 client.put("k2", "z")
 key, more = heard.get(timeout=10)
 assert key == "k2" and more[0].value == b"z", (key, more)
-
-# Only deletes.
-events, cancel = client.watch("f", filters=[0])
-client.put("f", "1")
-client.delete("f")
-assert type(next(events)).__name__ == "DeleteEvent"
-cancel()
 print("ok")

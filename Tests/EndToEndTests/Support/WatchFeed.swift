@@ -4,38 +4,38 @@ import API
 import TestSupport
 import Transport
 
-/// `@unchecked Sendable`: the call is used on the client's loop, the iterator by the test's task.
-final class WatchFeed: GRPCClientStreamHandler, @unchecked Sendable {
+/// `@unchecked Sendable`: the iterator is used by the test's task only.
+final class WatchFeed: @unchecked Sendable {
     private let client: TestClient
-    private let continuation: AsyncThrowingStream<WatchAnswer, any Error>.Continuation
+    private let receiver: Receiver
     private var answers: AsyncThrowingStream<WatchAnswer, any Error>.AsyncIterator
-    private var call: GRPCClientCall?
-    private var waiting: [[UInt8]] = []
 
     init(_ client: TestClient) async {
         self.client = client
         let (stream, continuation) = AsyncThrowingStream<WatchAnswer, any Error>.makeStream()
-        self.continuation = continuation
         answers = stream.makeAsyncIterator()
-        await client.onLoop { [self] in
-            call = client.connection.streaming(
-                GRPCClientMethod("/etcdserverpb.Watch/Watch"), handler: self)
+        let receiver = Receiver(continuation)
+        self.receiver = receiver
+        let connection = client.connection
+        await client.onLoop {
+            receiver.call = connection.streaming(
+                GRPCClientMethod("/etcdserverpb.Watch/Watch"), handler: receiver)
         }
     }
 
     func send(_ requests: [UInt8]...) async { await send(requests) }
 
     func send(_ requests: [[UInt8]]) async {
-        await client.onLoop { [self] in
-            waiting += requests
-            writable()
+        await client.onLoop { [receiver] in
+            receiver.waiting += requests
+            receiver.writable()
         }
     }
 
-    func halfClose() async { await client.onLoop { [self] in call?.halfClose() } }
-    func cancel() async { await client.onLoop { [self] in call?.cancel() } }
-    func pause() async { await client.onLoop { [self] in call?.pauseReceiving() } }
-    func resume() async { await client.onLoop { [self] in call?.resumeReceiving() } }
+    func halfClose() async { await client.onLoop { [receiver] in receiver.call?.halfClose() } }
+    func cancel() async { await client.onLoop { [receiver] in receiver.call?.cancel() } }
+    func pause() async { await client.onLoop { [receiver] in receiver.call?.pauseReceiving() } }
+    func resume() async { await client.onLoop { [receiver] in receiver.call?.resumeReceiving() } }
 
     /// The next response.
     /// - Throws: the status that ended the stream.
@@ -56,8 +56,19 @@ final class WatchFeed: GRPCClientStreamHandler, @unchecked Sendable {
     func read(_ count: Int) async throws -> [String] {
         try await read { $0.count >= count }.map(\.description)
     }
+}
 
-    // MARK: GRPCClientStreamHandler
+/// Holds nothing of the client, which must not go on its own loop.
+///
+/// `@unchecked Sendable`: used on the client's loop only.
+private final class Receiver: GRPCClientStreamHandler, @unchecked Sendable {
+    private let continuation: AsyncThrowingStream<WatchAnswer, any Error>.Continuation
+    var call: GRPCClientCall?
+    var waiting: [[UInt8]] = []
+
+    init(_ continuation: AsyncThrowingStream<WatchAnswer, any Error>.Continuation) {
+        self.continuation = continuation
+    }
 
     func received(_ message: UnsafeRawBufferPointer) {
         do throws(WireError) { continuation.yield(try WatchAnswer(message)) } catch {

@@ -20,6 +20,7 @@ final class StoreHarness {
     ) throws {
         directory = try TemporaryDirectory()
         var configuration = StoreConfiguration(path: directory.path + "/cairn.mdb")
+        configuration.slicePauseNanoseconds = 0
         adjust(&configuration)
         self.configuration = configuration
         let environment = try Environment(path: configuration.path, mapBytes: mapBytes)
