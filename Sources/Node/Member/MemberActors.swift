@@ -48,7 +48,8 @@ struct MemberActors: Sendable {
                 maxSegments: configuration.storage.maxWALs, logger: logger))
         services = ClientServices(
             raft: raft, applier: applier, ids: ids,
-            maxRequestBytes: configuration.limits.maxRequestBytes)
+            maxRequestBytes: configuration.limits.maxRequestBytes,
+            maxTxnOperations: configuration.limits.maxTxnOperations)
         applier.assumeIsolated { [raft] in $0.attach(raft) }
     }
 }
@@ -79,6 +80,6 @@ extension ApplierCounters {
     init(_ metrics: StoreMetrics) {
         self.init(
             puts: metrics.puts, ranges: metrics.ranges, deletes: metrics.deletes,
-            putBytes: metrics.putBytes)
+            txns: metrics.txns, putBytes: metrics.putBytes)
     }
 }

@@ -116,6 +116,22 @@ final class MemberEvents: ApplierEvents {
         }
     }
 
+    func storeCompacted(_ event: CompactionEvent) {
+        switch event {
+        case .finished(let report):
+            var fields: LogFields = [
+                "compact-revision": .int(report.revision.rawValue),
+                "took": .duration(report.nanoseconds),
+                "deleted-revisions": .int(Int64(report.deletedRecords)),
+            ]
+            if let hash = report.hash { fields.append("hash", .uint(UInt64(hash.value))) }
+            logger.info("finished scheduled compaction", metadata: .fields(fields))
+        case .failed(let error):
+            logger.critical(
+                "failed to compact the store", metadata: .fields(["error": .string("\(error)")]))
+        }
+    }
+
     func storeHolds(_ durable: CommittedState, confState: ConfState) {
         state.withLock { $0.keeper }?.committed(durable, confState: confState)
     }

@@ -39,6 +39,8 @@ package actor Applier: StateMachine {
     let response = ResponseBuffer()
     /// Stand behind their number in an answer, but are seen before it is known.
     let deletedPairs = ResponseBuffer()
+    /// Of the transaction under way.
+    var txnPlan = TxnPlan()
     var term = Term.zero
     /// Who has a say, and since which entry.
     var confState = (state: ConfState(), since: LogIndex.zero)
@@ -50,6 +52,8 @@ package actor Applier: StateMachine {
     /// Whether name and client URLs of this start are applied.
     var hasPublished = false
     var own = OwnProposals()
+    /// Of compactions whose callers wait for the space.
+    var heldAnswers: [HeldAnswer] = []
 
     /// Who this member is.
     public struct Identity: Sendable {
@@ -125,6 +129,8 @@ package actor Applier: StateMachine {
             store.observeCommits { [weak self] event in
                 self?.assumeIsolated { $0.committed(event) }
             }
+            store.observeCompactions { [events] in events.storeCompacted($0) }
+            store.resumeCompaction()
         }
         scheduleSweep()
     }
@@ -136,6 +142,8 @@ package actor Applier: StateMachine {
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
+        for answer in heldAnswers { answer.give(.stopped) }
+        heldAnswers = []
         forwarded = [:]
         deadlines.removeAll()
     }
@@ -217,7 +225,8 @@ package actor Applier: StateMachine {
         defer { arena.reset() }
         let request: InternalRaftRequest
         do throws(WireError) {
-            request = try InternalRaftRequest.decode(entry.data, in: arena)
+            request = try InternalRaftRequest.decode(
+                entry.data, in: arena, nesting: Limits.proposalNesting)
         } catch {
             throw ApplyFailure("entry \(entry.index.rawValue) is no request: \(error)")
         }
@@ -231,6 +240,7 @@ package actor Applier: StateMachine {
     }
 
     private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {
+        if waitsForSpace(proposal, result) { return answerOnceCompacted(proposal, result) }
         switch result {
         case .success: response.take { proposal.applied(.success($0)) }
         case .failure(let status):
@@ -267,10 +277,12 @@ package actor Applier: StateMachine {
         switch operation {
         case .put(let request): return try put(request)
         case .deleteRange(let request): return try deleteRange(request)
+        case .txn(let request): return try txn(request)
         case .alarm(let request): return try alarm(request)
         case .clusterMemberAttrSet(let request): return try setAttributes(request)
         case .clusterVersionSet(let request): return try setClusterVersion(request)
-        case .range, .txn, .compaction, .downgradeInfoSet:
+        case .compaction(let request): return try compact(request)
+        case .range, .downgradeInfoSet:
             throw ApplyFailure("an entry asks for \(operation), which is not served yet")
         }
     }

@@ -11,6 +11,7 @@ package protocol ApplierEvents: AnyObject, Sendable {
     func clusterVersionChanged(from old: String?, to new: String)
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool)
     func storeCommitted(_ event: CommitEvent)
+    func storeCompacted(_ event: CompactionEvent)
     /// Everything through `durable.index` is on disk in the store; `confState` is that of then.
     func storeHolds(_ durable: CommittedState, confState: ConfState)
     func leaderChanged(to leader: MemberID, term: Term)

@@ -55,6 +55,15 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
         releaseArena()
     }
 
+    /// The entry was applied, and what it caused may take longer than a request's time: who takes
+    /// the reply answers. Nil when the caller was told already.
+    func takeReply() -> (any Replying)? {
+        defer { releaseArena() }
+        guard !isSettled else { return nil }
+        isSettled = true
+        return reply
+    }
+
     func dropped(_ reason: ProposalDrop) { refuse(Status(reason)) }
 
     func forwarded() { applier.assumeIsolated { $0.await(self) } }

@@ -16,6 +16,8 @@ struct BackendBatch: Sendable {
     var revisions: SealedRevisions
     /// Writes to other tables, in order.
     var changes: [TableChange]
+    /// Records of table `key` to delete, in ascending order.
+    var deletions: [RecordKey] = []
     /// The last entry whose changes are in the batch.
     var consistentIndex: LogIndex
     var term: Term
@@ -78,6 +80,7 @@ actor Backend {
         _ transaction: inout WriteTransaction, with batch: BackendBatch
     ) throws(BackendError) {
         try transaction.append(batch.revisions.buffer)
+        try transaction.delete(batch.deletions)
         for change in batch.changes {
             try transaction.apply(change)
         }

@@ -42,6 +42,15 @@ struct WriteTransaction: ~Copyable {
         try check(code, "delete from table \(table.name)")
     }
 
+    /// Deletes records of table `key`; those that are not there count as deleted.
+    func delete(_ records: [RecordKey]) throws(BackendError) {
+        for record in records {
+            try RecordKey.Encoded(record).withBytes { (key) throws(BackendError) in
+                try delete(.key, key)
+            }
+        }
+    }
+
     /// Writes the records of `buffer` behind all others of table `key`.
     ///
     /// They are younger than what is there, so LMDB need not search their place and fills each page

@@ -24,14 +24,19 @@ struct CommitState {
     var pendingWrites = 0
     private(set) var changes: [TableChange] = []
     private(set) var changesBytes = 0
+    /// Records that a compaction drops.
+    private(set) var deletions: [RecordKey] = []
     var confState: ConfState?
 
     var isInFlight = false
     var inFlightSince = MonotonicTime(nanoseconds: 0)
     /// Runs out when what is pending must be committed.
     var timer: (any TimerHandle)?
-    /// Told once all that was applied up to their entry is durable.
-    var waiting: [(through: LogIndex, then: @Sendable (BackendError?) -> Void)] = []
+    /// Commits are numbered from 1.
+    var started = 0
+    var finished = 0
+    /// Told once that commit is durable.
+    var waiting: [(through: Int, then: @Sendable (BackendError?) -> Void)] = []
     var observer: (@Sendable (CommitEvent) -> Void)?
 
     init(_ configuration: StoreConfiguration, backend: Backend, durable: CommittedState) {
@@ -45,10 +50,18 @@ struct CommitState {
         changesBytes += change.key.count + (change.value?.count ?? 0)
     }
 
+    mutating func add(_ deletions: [RecordKey]) {
+        self.deletions += deletions
+        pendingWrites += deletions.count
+    }
+
     /// The pending writes besides revisions, which are no longer pending then.
-    mutating func takeChanges() -> (changes: [TableChange], confState: ConfState?) {
-        let taken = (changes, confState)
+    mutating func takeChanges() -> (
+        changes: [TableChange], deletions: [RecordKey], confState: ConfState?
+    ) {
+        let taken = (changes, deletions, confState)
         changes = []
+        deletions = []
         changesBytes = 0
         confState = nil
         pendingWrites = 0

@@ -29,10 +29,18 @@ extension MVCCStore {
     /// now is durable, with nil, or can no longer become so.
     package func flush(_ then: @escaping @Sendable (BackendError?) -> Void) {
         precondition(applying == nil, "a flush within an apply")
+        whenCommitted(then)
+    }
+
+    /// Calls `then` once all that was written so far is durable, that by the apply in progress
+    /// included, or can no longer become so. What is pending is committed without delay.
+    func whenCommitted(_ then: @escaping @Sendable (BackendError?) -> Void) {
         if let failure = commits.failure { return then(failure) }
-        if appliedIndex <= commits.durable.index { return then(nil) }
-        commits.waiting.append((through: appliedIndex, then: then))
-        if !commits.isInFlight { startCommit() }
+        let isPending = commits.pendingWrites > 0 || applying != nil
+        let through = isPending ? commits.started + 1 : commits.started
+        if through <= commits.finished { return then(nil) }
+        commits.waiting.append((through: through, then: then))
+        if applying == nil { paceCommits() }
     }
 
     private var pendingBytes: Int { records.active.byteCount + commits.changesBytes }
@@ -40,6 +48,7 @@ extension MVCCStore {
     private var isCommitDue: Bool {
         commits.pendingWrites >= commits.configuration.batchLimit
             || pendingBytes >= commits.configuration.batchBytes
+            || commits.deletions.count >= commits.configuration.deletionLimit
             || !commits.waiting.isEmpty
     }
 
@@ -72,11 +81,12 @@ extension MVCCStore {
         commits.timer?.cancel()
         commits.timer = nil
         commits.isInFlight = true
+        commits.started += 1
         commits.inFlightSince = executor.now
-        let (changes, confState) = commits.takeChanges()
+        let (changes, deletions, confState) = commits.takeChanges()
         let batch = BackendBatch(
-            revisions: records.seal(), changes: changes, consistentIndex: appliedIndex,
-            term: appliedTerm, confState: confState)
+            revisions: records.seal(), changes: changes, deletions: deletions,
+            consistentIndex: appliedIndex, term: appliedTerm, confState: confState)
         commits.backend.commit(batch) { result in
             self.executor.post { self.assumeIsolated { $0.finishCommit(result) } }
         }
@@ -96,9 +106,12 @@ extension MVCCStore {
     private func succeed(_ report: CommitReport) {
         commits.durable = CommittedState(
             index: report.consistentIndex, term: report.term, size: report.size)
-        let reached = commits.waiting.filter { $0.through <= report.consistentIndex }
-        commits.waiting.removeAll { $0.through <= report.consistentIndex }
+        commits.finished += 1
+        let finished = commits.finished
+        let reached = commits.waiting.filter { $0.through <= finished }
+        commits.waiting.removeAll { $0.through <= finished }
         paceCommits()
+        continueCompaction()
         let took = executor.now.nanoseconds(since: commits.inFlightSince)
         commits.observer?(.committed(commits.durable, nanoseconds: took))
         for waiter in reached { waiter.then(nil) }
@@ -111,5 +124,6 @@ extension MVCCStore {
         commits.waiting = []
         commits.observer?(.failed(error))
         for waiter in waiting { waiter.then(error) }
+        compactionFailed(.backend(error))
     }
 }

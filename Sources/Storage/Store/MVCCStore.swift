@@ -27,10 +27,15 @@ package actor MVCCStore {
 
     /// The newest revision. Inside an apply: as it was before it.
     package internal(set) var revision: Revision
+    /// The newest revision, that of the apply in progress included once it has changed a key.
+    package var currentRevision: Revision {
+        (applying?.changes ?? 0) > 0 ? revision.next : revision
+    }
     /// The oldest revision that can be read; nil when nothing was ever compacted.
     package internal(set) var compacted: Revision?
     /// What is being read in slices.
     var pins = RevisionPins()
+    var compactions = CompactionState()
     /// The last log entry that was applied.
     package private(set) var appliedIndex: LogIndex
     package private(set) var appliedTerm: Term
@@ -94,6 +99,10 @@ package actor MVCCStore {
         appliedIndex = summary.consistentIndex
         appliedTerm = summary.term
         index = contents.index
+        if let unfinished = summary.unfinishedCompaction {
+            // No hash will come of it, so the one before does not matter.
+            compactions.resume(unfinished)
+        }
     }
 
     /// Keys that exist now.

@@ -54,9 +54,9 @@ struct RecordLayers: ~Copyable {
 
     /// The file as of the last finished commit.
     func scan(
-        _ table: Table,
+        _ table: Table, from start: [UInt8]? = nil,
         _ visit: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
     ) throws(BackendError) {
-        try view.forEach(in: table, visit)
+        try view.forEach(in: table, from: start, visit)
     }
 }

@@ -34,5 +34,8 @@ extension MVCCStore {
     }
 
     /// Ends one `pin` of `revision`.
-    package func unpin(_ revision: Revision) { pins.remove(revision) }
+    package func unpin(_ revision: Revision) {
+        pins.remove(revision)
+        continueCompaction()
+    }
 }

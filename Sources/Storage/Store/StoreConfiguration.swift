@@ -19,6 +19,11 @@ public struct StoreConfiguration: Sendable {
     /// So many bytes that wait for a commit in flight make the store saturated.
     public var saturationBytes: Int
 
+    /// Records that a slice of a compaction or a hash looks at: about a fifth of a millisecond.
+    var sliceRecords = 256
+    /// So many deletions start a commit at once; a compaction waits while so many are pending.
+    var deletionLimit = 4096
+
     /// etcd's defaults, and bounds on memory that etcd has none for.
     public init(
         path: String, quotaBytes: Int64 = 2 << 30, batchIntervalNanoseconds: UInt64 = 100_000_000,

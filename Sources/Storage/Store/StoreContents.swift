@@ -15,6 +15,8 @@ package struct StoreSummary: Sendable {
     package internal(set) var revision = Revision.initial
     /// The oldest revision that can be read; nil when nothing was ever compacted.
     package internal(set) var compacted: Revision?
+    /// The compaction that was promised but not finished; nil when there is none.
+    var unfinishedCompaction: Revision?
     /// The last log entry whose effects are in the file; replay starts behind it. 0 for a new one.
     package internal(set) var consistentIndex = LogIndex.zero
     /// That entry's term.
@@ -49,15 +51,26 @@ extension StoreContents {
         }
         // A scheduled compaction that did not finish counts: its revision was promised, and
         // what is below may be gone in part.
-        for name in [MetaKey.scheduledCompaction, MetaKey.finishedCompaction] {
-            guard let bytes = try Self.meta(name, view) else { continue }
-            guard let key = bytes.withUnsafeBytes({ RecordKey(decoding: $0) }) else {
-                throw Self.damaged(name, "not a revision key")
-            }
-            summary.compacted = max(summary.compacted ?? key.position.main, key.position.main)
+        let scheduled = try Self.compaction(MetaKey.scheduledCompaction, view)
+        let finished = try Self.compaction(MetaKey.finishedCompaction, view)
+        if let scheduled, scheduled > finished ?? .neverCompacted {
+            summary.unfinishedCompaction = scheduled
+        }
+        if let newest = [scheduled, finished].compactMap({ $0 }).max() {
+            summary.compacted = newest
         }
         // Reference: ondisk.md, "Current revision at start".
         summary.revision = max(.initial, summary.compacted ?? .initial)
+    }
+
+    private static func compaction(
+        _ name: [UInt8], _ view: borrowing ReadTransaction
+    ) throws(StoreError) -> Revision? {
+        guard let bytes = try meta(name, view) else { return nil }
+        guard let key = bytes.withUnsafeBytes({ RecordKey(decoding: $0) }) else {
+            throw damaged(name, "not a revision key")
+        }
+        return key.position.main
     }
 
     private static func meta(

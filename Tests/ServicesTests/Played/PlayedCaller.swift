@@ -76,6 +76,13 @@ enum Request {
         }
     }
 
+    static func compact(_ revision: Int64, isPhysical: Bool = false) -> [UInt8] {
+        encoded {
+            $0.appendField(1, int64: revision)
+            $0.appendField(2, bool: isPhysical)
+        }
+    }
+
     static func alarm(
         _ action: AlarmAction, _ kind: AlarmType = .none, of member: MemberID = .none
     ) -> [UInt8] {

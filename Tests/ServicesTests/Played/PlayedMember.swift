@@ -33,6 +33,12 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
     func storeCommitted(_ event: CommitEvent) {
         if case .committed(let state, _) = event { commits.append(state) }
     }
+    func storeCompacted(_ event: CompactionEvent) {
+        switch event {
+        case .finished(let report): heard.append("compacted \(report.revision.rawValue)")
+        case .failed(let error): heard.append("compaction failed: \(error)")
+        }
+    }
     func storeHolds(_ durable: CommittedState, confState: ConfState) {
         holds.append((durable, confState))
     }
@@ -244,6 +250,11 @@ final class PlayedMember {
 
     func range(_ request: [UInt8]) -> Caller {
         call { life, caller in request.withUnsafeBytes { life.kv.range($0, caller) } }
+    }
+
+    func compact(_ revision: Int64, isPhysical: Bool = false) -> Caller {
+        let request = Request.compact(revision, isPhysical: isPhysical)
+        return call { life, caller in request.withUnsafeBytes { life.kv.compact($0, caller) } }
     }
 
     func alarm(_ request: [UInt8]) -> Caller {
