@@ -23,8 +23,11 @@ public enum Limits {
 
     /// Ours: how deep messages may lie in messages. Decoding takes about a kibibyte of stack for
     /// each level. Go allows 10,000; a transaction of 128 levels, the deepest that can be within
-    /// `txnOperations`, is 257 deep in its proposal.
+    /// `txnOperations`, is 257 deep.
     public static let messageNesting = 300
+    /// The same for a log entry: a request that was taken lies one level deeper in its proposal,
+    /// and must be readable there.
+    public static let proposalNesting = messageNesting + 1
     /// Ours: the memory one decoded message may take, in bytes. Two bytes on the wire can ask for
     /// a hundred in memory; a request of `requestBytes` that means anything stays far below.
     public static let decodedMessageBytes = 32 << 20

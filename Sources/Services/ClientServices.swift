@@ -9,22 +9,28 @@ package struct ClientServices: Sendable {
     fileprivate let gate: ProposalGate
     fileprivate let reads: ReadGate
     private let applier: Applier
+    private let maxTxnOperations: Int
 
-    /// - Parameter maxRequestBytes: the largest proposal.
+    /// - Parameters:
+    ///   - maxRequestBytes: the largest proposal.
+    ///   - maxTxnOperations: the longest list of a transaction.
     package init(
-        raft: RaftNode, applier: Applier, ids: RequestIDSource, maxRequestBytes: Int
+        raft: RaftNode, applier: Applier, ids: RequestIDSource, maxRequestBytes: Int,
+        maxTxnOperations: Int = Limits.txnOperations
     ) {
         gate = ProposalGate(
             raft: raft, applier: applier, ids: ids, maxRequestBytes: maxRequestBytes)
         reads = ReadGate(raft: raft, applier: applier)
         self.applier = applier
+        self.maxTxnOperations = maxTxnOperations
     }
 
     /// The table of methods for the servers of all threads.
     /// - Parameter instrument: makes the counters of each.
     package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
         var methods = GRPCMethods(instrument: instrument)
-        KVService(gate: gate, reads: reads).register(in: &methods)
+        KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
+            .register(in: &methods)
         ClusterService(gate: gate, reads: reads).register(in: &methods)
         MaintenanceService(gate: gate, reads: reads).register(in: &methods)
         HealthService(gate: gate).register(in: &methods)

@@ -100,15 +100,16 @@ struct CallStories {
         let delete = client.call("/etcdserverpb.KV/DeleteRange", Request.delete("a"))
         #expect(try Response.delete(#require(delete).get()).hasSuffix("deleted 1"))
         for path in [
-            "/etcdserverpb.Cluster/MemberList", "/etcdserverpb.Maintenance/Status",
+            "/etcdserverpb.KV/Txn", "/etcdserverpb.Cluster/MemberList",
+            "/etcdserverpb.Maintenance/Status",
             "/etcdserverpb.Maintenance/Alarm",
         ] {
             #expect(try client.call(path)?.get() != nil)
         }
         #expect(
-            client.call("/etcdserverpb.KV/Txn")
+            client.call("/etcdserverpb.KV/Move")
                 == .failure(
-                    Status(.unimplemented, "unknown method Txn for service etcdserverpb.KV")))
+                    Status(.unimplemented, "unknown method Move for service etcdserverpb.KV")))
     }
 
     @Test("A health probe is a read; without a leader a linearizable one does not pass")

@@ -206,7 +206,8 @@ struct InapplicableStories {
             let member = try PlayedMember()
             let payload = [UInt8]().withUnsafeBytes { nothing in
                 encoded {
-                    $0.appendProposal(ProposalHeader(id: RequestID(1)), .txn, request: nothing)
+                    $0.appendProposal(
+                        ProposalHeader(id: RequestID(1)), .downgradeInfoSet, request: nothing)
                 }
             }
             member.applyForeign([Entry(term: Term(2), index: member.nextIndex, data: payload)])

@@ -8,24 +8,24 @@
 import CMessages
 
 enum MessageScan {
-    /// - Parameter depth: how many messages this one lies in.
+    /// - Parameter nesting: how deep messages may lie in this one, itself counted.
     static func check(
         _ bytes: UnsafeRawBufferPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>,
-        depth: Int = 0
+        nesting: Int
     ) throws(WireError) {
-        guard depth < Limits.messageNesting else { throw .nestedTooDeeply }
+        guard nesting > 0 else { throw .nestedTooDeeply }
         var reader = ProtobufReader(bytes)
         while let field = try reader.next() {
             guard
                 let schema = protobuf_c_message_descriptor_get_field(
                     descriptor, UInt32(field.number))
             else { continue }
-            try check(field, schema, depth: depth)
+            try check(field, schema, nesting: nesting)
         }
     }
 
     private static func check(
-        _ field: WireField, _ schema: UnsafePointer<ProtobufCFieldDescriptor>, depth: Int
+        _ field: WireField, _ schema: UnsafePointer<ProtobufCFieldDescriptor>, nesting: Int
     ) throws(WireError) {
         switch (schema.pointee.type, field.value) {
         case (PROTOBUF_C_TYPE_BYTES, .bytes): break
@@ -33,7 +33,7 @@ enum MessageScan {
         case (PROTOBUF_C_TYPE_MESSAGE, .bytes(let nested)):
             let descriptor = schema.pointee.descriptor.assumingMemoryBound(
                 to: ProtobufCMessageDescriptor.self)
-            try check(nested, descriptor, depth: depth + 1)
+            try check(nested, descriptor, nesting: nesting - 1)
         case (PROTOBUF_C_TYPE_BYTES, _), (PROTOBUF_C_TYPE_STRING, _),
             (PROTOBUF_C_TYPE_MESSAGE, _):
             throw .malformed

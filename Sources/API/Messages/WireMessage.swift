@@ -21,11 +21,11 @@ extension WireMessage {
     ///
     /// Unknown fields are passed over. As strict as Go's protobuf, and stricter in three points:
     /// a known field must have its schema's wire type, a string must hold no NUL, and messages
-    /// must not nest deeper than `Limits.messageNesting`.
+    /// must not nest deeper than `nesting`.
     public static func decode(
-        _ bytes: UnsafeRawBufferPointer, in arena: Arena
+        _ bytes: UnsafeRawBufferPointer, in arena: Arena, nesting: Int = Limits.messageNesting
     ) throws(WireError) -> Self {
-        try MessageScan.check(bytes, descriptor)
+        try MessageScan.check(bytes, descriptor, nesting: nesting)
         let core = arena.core
         let allocator = UnsafeMutableRawPointer(core)
             .advanced(by: MemoryLayout<ArenaCore>.offset(of: \.allocator).unsafelyUnwrapped)
@@ -40,10 +40,12 @@ extension WireMessage {
     /// Some address for no bytes: protobuf-c wants one.
     private static var nothing: UnsafeRawPointer { UnsafeRawPointer(descriptor) }
 
-    public static func decode(_ bytes: [UInt8], in arena: Arena) throws(WireError) -> Self {
+    public static func decode(
+        _ bytes: [UInt8], in arena: Arena, nesting: Int = Limits.messageNesting
+    ) throws(WireError) -> Self {
         let result = bytes.withUnsafeBytes { bytes -> Result<Self, WireError> in
             do throws(WireError) {
-                return .success(try decode(bytes, in: arena))
+                return .success(try decode(bytes, in: arena, nesting: nesting))
             } catch {
                 return .failure(error)
             }

@@ -59,7 +59,7 @@ extension FlagTable {
             "backend-batch-limit", .int, default: "0", .served,
             "writes before a backend commit"),
         FlagDefinition(
-            "max-txn-ops", .uint, default: "128", .notServedYet,
+            "max-txn-ops", .uint, default: "128", .served,
             "most operations in a transaction list"),
         FlagDefinition(
             "max-request-bytes", .uint, default: "1572864", .served,

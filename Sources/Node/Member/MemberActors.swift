@@ -50,7 +50,8 @@ struct MemberActors: Sendable {
                 maxSegments: configuration.storage.maxWALs, logger: logger))
         services = ClientServices(
             raft: raft, applier: applier, ids: ids,
-            maxRequestBytes: configuration.limits.maxRequestBytes)
+            maxRequestBytes: configuration.limits.maxRequestBytes,
+            maxTxnOperations: configuration.limits.maxTxnOperations)
         autoCompactor = configuration.storage.autoCompaction.map {
             [services, events, applier] policy in
             AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
@@ -87,6 +88,6 @@ extension ApplierCounters {
     init(_ metrics: StoreMetrics) {
         self.init(
             puts: metrics.puts, ranges: metrics.ranges, deletes: metrics.deletes,
-            putBytes: metrics.putBytes)
+            txns: metrics.txns, putBytes: metrics.putBytes)
     }
 }

@@ -107,6 +107,7 @@ public struct StoreMetrics: Sendable {
     public let puts: Counter
     public let ranges: Counter
     public let deletes: Counter
+    public let txns: Counter
     public let keys: Gauge
     public let currentRevision: Gauge
     public let compactRevision: Gauge
@@ -124,6 +125,7 @@ public struct StoreMetrics: Sendable {
         puts = registry.counter("etcd_mvcc_put_total", "Total number of puts seen.")
         ranges = registry.counter("etcd_mvcc_range_total", "Total number of ranges seen.")
         deletes = registry.counter("etcd_mvcc_delete_total", "Total number of deletes seen.")
+        txns = registry.counter("etcd_mvcc_txn_total", "Total number of transactions seen.")
         keys = registry.gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.")
         currentRevision = registry.gauge(
             "etcd_debugging_mvcc_current_revision", "The current revision of the store.")

@@ -6,19 +6,18 @@ import Storage
 extension Applier {
     /// What active alarms answer to a change of the store.
     /// - Parameter adds: whether it takes space.
-    func alarmRefusal(adds: Bool) -> Status? {
+    func alarmRefusal(adds: @autoclosure () -> Bool) -> Status? {
         if alarms.contains(.corrupt) { return .corrupt }
-        if adds && alarms.contains(.noSpace) { return .noSpace }
+        if alarms.contains(.noSpace) && adds() { return .noSpace }
         return nil
     }
 
     /// Weighs a request against the quota before it is proposed; one that would go beyond it
     /// raises the alarm.
     func refusalForSpace(_ operation: InternalRaftRequest.Operation) -> Status? {
-        guard let quota = settings.quotaBytes, case .put(let request) = operation else {
-            return nil
-        }
-        let cost = Int64(256 + request.key.count + request.value.count)
+        guard let quota = settings.quotaBytes else { return nil }
+        let cost = operation.spaceCost
+        guard cost > 0 else { return nil }
         let inUse = store.assumeIsolated { $0.durable.size.inUse }
         guard inUse + cost >= quota else { return nil }
         raiseNoSpace()
@@ -77,5 +76,18 @@ extension Applier {
             }
         }
         events.alarmChanged(alarm, isActive: isActive)
+    }
+}
+
+extension InternalRaftRequest.Operation {
+    /// Bytes that it may add to the store, as the quota counts them.
+    fileprivate var spaceCost: Int64 {
+        switch self {
+        case .put(let request): request.spaceCost
+        case .txn(let request): request.spaceCost
+        case .range, .deleteRange, .compaction, .alarm, .clusterVersionSet, .clusterMemberAttrSet,
+            .downgradeInfoSet:
+            0
+        }
     }
 }

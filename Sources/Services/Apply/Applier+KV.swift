@@ -3,51 +3,93 @@
 import API
 import Storage
 
+/// How a request came, which decides what its answer's header holds.
+enum RequestPlace {
+    /// By itself.
+    case alone
+    /// As an operation of a transaction.
+    case txn
+}
+
 extension Applier {
-    /// The header of an answer made now, or for a write of the revision it produced.
+    /// The header of an answer made now, or of `revision`.
     func header(_ revision: Revision? = nil) -> HeaderFields {
         HeaderFields(
             cluster: identity.cluster, member: identity.member,
-            revision: revision ?? store.assumeIsolated { $0.revision }, term: term)
+            revision: revision ?? store.assumeIsolated { $0.currentRevision }, term: term)
     }
 
+    /// The header of an answer to a request at `place`, with what was changed so far counted.
+    func header(in place: RequestPlace) -> HeaderFields {
+        switch place {
+        case .alone: header()
+        case .txn:
+            HeaderFields(
+                cluster: ClusterID(0), member: .none,
+                revision: store.assumeIsolated { $0.currentRevision }, term: .zero)
+        }
+    }
+
+    // MARK: Put
+
     func put(_ request: PutRequest) throws(ApplyFailure) -> Result<Void, Status> {
-        if let refusal = alarmRefusal(adds: true) { return .failure(refusal) }
-        // No lease can be granted yet, so none exists.
-        guard request.lease == .none else { return .failure(.leaseNotFound) }
-        var kept: Kept = []
-        if request.ignoreValue { kept.insert(.value) }
-        if request.ignoreLease { kept.insert(.lease) }
-        let result: PutResult
+        if let refusal = alarmRefusal(adds: true) ?? leaseRefusal(request.lease) {
+            return .failure(refusal)
+        }
         do throws(StoreError) {
-            result = try store.enter(with: (request, kept)) { (store, input) throws(StoreError) in
-                let (request, kept) = input
-                return try store.put(
-                    key: request.key, value: request.value, lease: request.lease, keeping: kept)
-            }
+            try execute(request, in: .alone)
+            return .success(())
         } catch .keyNotFound {
             return .failure(.keyNotFound)
         } catch {
             throw ApplyFailure("the store failed: \(error)")
         }
+    }
+
+    /// Why no key can be put on `lease`.
+    func leaseRefusal(_ lease: LeaseID) -> Status? {
+        // No lease can be granted yet, so none exists.
+        lease == .none ? nil : .leaseNotFound
+    }
+
+    /// Puts a pair whose lease is known to exist; answers in `response`.
+    func execute(_ request: PutRequest, in place: RequestPlace) throws(StoreError) {
+        var kept: Kept = []
+        if request.ignoreValue { kept.insert(.value) }
+        if request.ignoreLease { kept.insert(.lease) }
+        let result = try store.enter(with: (request, kept)) { (store, input) throws(StoreError) in
+            let (request, kept) = input
+            return try store.put(
+                key: request.key, value: request.value, lease: request.lease, keeping: kept)
+        }
         counters.puts.increment()
         counters.putBytes.add(Int64(request.key.count + request.value.count))
-        let header = header(result.revision)
+        let header = header(in: place)
         guard request.prevKV, let previous = result.previous else {
             response.bytes.appendPutResponse(header)
-            return .success(())
+            return
         }
-        try inStore(with: (response, header)) { (store, input) throws(StoreError) in
+        try store.enter(with: (response, header)) { (store, input) throws(StoreError) in
             let (response, header) = input
             try store.withPair(previous) { response.bytes.appendPutResponse(header, previous: $0) }
+        }
+    }
+
+    // MARK: DeleteRange
+
+    func deleteRange(_ request: DeleteRangeRequest) throws(ApplyFailure) -> Result<Void, Status> {
+        if let refusal = alarmRefusal(adds: false) { return .failure(refusal) }
+        do throws(StoreError) { try execute(request, in: .alone) } catch {
+            throw ApplyFailure("the store failed: \(error)")
         }
         return .success(())
     }
 
-    func deleteRange(_ request: DeleteRangeRequest) throws(ApplyFailure) -> Result<Void, Status> {
-        if let refusal = alarmRefusal(adds: false) { return .failure(refusal) }
+    /// Deletes keys; answers in `response`.
+    func execute(_ request: DeleteRangeRequest, in place: RequestPlace) throws(StoreError) {
         let pairs = deletedPairs
-        let deleted = try inStore(with: (request, pairs)) { (store, input) throws(StoreError) in
+        let deleted = try store.enter(with: (request, pairs)) {
+            (store, input) throws(StoreError) in
             let (request, pairs) = input
             return try store.deleteRange(
                 KeyBounds(key: request.key, rangeEnd: request.rangeEnd),
@@ -57,55 +99,40 @@ extension Applier {
             }
         }
         counters.deletes.increment()
-        let now = store.assumeIsolated { $0.revision }
-        response.bytes.appendDeleteRangeBegin(
-            header(deleted > 0 ? now.next : now), deleted: Int64(deleted))
+        response.bytes.appendDeleteRangeBegin(header(in: place), deleted: Int64(deleted))
         pairs.take { response.bytes.append($0) }
-        return .success(())
+    }
+
+    // MARK: Range
+
+    /// Appends the RangeResponse that `request` comes to, whole, to `answer`. Within an apply the
+    /// newest revision is what it has done so far.
+    ///
+    /// For requests that are part of another: one that came by itself is served in slices
+    /// (PendingRange). The request passed `checkRange`.
+    /// - Throws: `.compacted`, `.futureRevision`, or what befell the store; then something may have
+    ///   been appended.
+    func appendRange(
+        _ request: RangeRequest, header: HeaderFields, to answer: ResponseBuffer
+    ) throws(StoreError) {
+        counters.ranges.increment()
+        try store.enter(with: (request, header, answer)) { (store, input) throws(StoreError) in
+            let (request, header, answer) = input
+            var evaluation = RangeEvaluation(request)
+            answer.bytes.appendRangeBegin(header)
+            while try !evaluation.step(.unlimited, of: store, into: &answer.bytes) {}
+        }
     }
 
     /// Answers a Range in `response`; not on failure.
     func range(_ request: RangeRequest) -> Result<Void, Status> {
-        counters.ranges.increment()
         precondition(response.bytes.isEmpty, "the answer before this one was not taken")
-        let header = header()
         do throws(StoreError) {
-            try store.enter(with: (request, response)) { (store, input) throws(StoreError) in
-                let (request, response) = input
-                response.bytes.appendRangeBegin(header)
-                let bounds = KeyBounds(key: request.key, rangeEnd: request.rangeEnd)
-                let result = try store.range(bounds, RangeQuery(request)) {
-                    response.bytes.appendRangePair(stored: $0.encoded)
-                }
-                response.bytes.appendRangeEnd(more: result.more, count: Int64(result.count))
-            }
+            try appendRange(request, header: header(), to: response)
             return .success(())
         } catch {
             response.clear()
             return .failure(Status(error))
-        }
-    }
-}
-
-extension RangeQuery {
-    init(_ request: RangeRequest) {
-        self.init(
-            revision: request.revision > Revision(0) ? request.revision : nil,
-            limit: Int(clamping: max(0, request.limit)))
-        countOnly = request.countOnly
-        keysOnly = request.keysOnly
-    }
-}
-
-extension KeyBounds {
-    /// By etcd's conventions: no end is the single key, one zero byte is all keys from `key` on.
-    init(key: UnsafeRawBufferPointer, rangeEnd: UnsafeRawBufferPointer) {
-        if rangeEnd.isEmpty {
-            self.init(lower: key, upper: .single)
-        } else if rangeEnd.count == 1 && rangeEnd[0] == 0 {
-            self.init(lower: key, upper: .open)
-        } else {
-            self.init(lower: key, upper: .before(rangeEnd))
         }
     }
 }

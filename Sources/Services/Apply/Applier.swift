@@ -39,6 +39,8 @@ package actor Applier: StateMachine {
     let response = ResponseBuffer()
     /// Stand behind their number in an answer, but are seen before it is known.
     let deletedPairs = ResponseBuffer()
+    /// Of the transaction under way.
+    var txnPlan = TxnPlan()
     var term = Term.zero
     /// Who has a say, and since which entry.
     var confState = (state: ConfState(), since: LogIndex.zero)
@@ -222,7 +224,8 @@ package actor Applier: StateMachine {
         defer { arena.reset() }
         let request: InternalRaftRequest
         do throws(WireError) {
-            request = try InternalRaftRequest.decode(entry.data, in: arena)
+            request = try InternalRaftRequest.decode(
+                entry.data, in: arena, nesting: Limits.proposalNesting)
         } catch {
             throw ApplyFailure("entry \(entry.index.rawValue) is no request: \(error)")
         }
@@ -273,11 +276,12 @@ package actor Applier: StateMachine {
         switch operation {
         case .put(let request): return try put(request)
         case .deleteRange(let request): return try deleteRange(request)
+        case .txn(let request): return try txn(request)
         case .alarm(let request): return try alarm(request)
         case .clusterMemberAttrSet(let request): return try setAttributes(request)
         case .clusterVersionSet(let request): return try setClusterVersion(request)
         case .compaction(let request): return try compact(request)
-        case .range, .txn, .downgradeInfoSet:
+        case .range, .downgradeInfoSet:
             throw ApplyFailure("an entry asks for \(operation), which is not served yet")
         }
     }

@@ -7,16 +7,19 @@ package struct ApplierCounters: Sendable {
     package let puts: Counter
     package let ranges: Counter
     package let deletes: Counter
+    /// Transactions that were run, reading ones included.
+    package let txns: Counter
     /// Bytes of keys and values put.
     package let putBytes: Gauge
 
     package init(
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
-        putBytes: Gauge = Gauge()
+        txns: Counter = Counter(), putBytes: Gauge = Gauge()
     ) {
         self.puts = puts
         self.ranges = ranges
         self.deletes = deletes
+        self.txns = txns
         self.putBytes = putBytes
     }
 }

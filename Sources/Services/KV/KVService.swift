@@ -7,11 +7,14 @@ import Transport
 struct KVService: Sendable {
     let gate: ProposalGate
     let reads: ReadGate
+    /// The longest list of a transaction; flag max-txn-ops.
+    var maxTxnOperations = Limits.txnOperations
 
     func register(in methods: inout GRPCMethods) {
         methods.unary("/etcdserverpb.KV/Range") { call, bytes in range(bytes, call) }
         methods.unary("/etcdserverpb.KV/Put") { call, bytes in put(bytes, call) }
         methods.unary("/etcdserverpb.KV/DeleteRange") { call, bytes in deleteRange(bytes, call) }
+        methods.unary("/etcdserverpb.KV/Txn") { call, bytes in txn(bytes, call) }
         methods.unary("/etcdserverpb.KV/Compact") { call, bytes in compact(bytes, call) }
     }
 
@@ -32,7 +35,7 @@ struct KVService: Sendable {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(DeleteRangeRequest.self, bytes, in: arena)
-            guard !request.key.isEmpty else { throw .init(.emptyKey) }
+            try checkDeleteRange(request)
             gate.submit(
                 .deleteRange, request: bytes, operation: .deleteRange(request), arena: arena,
                 reply: reply)
@@ -63,6 +66,28 @@ struct KVService: Sendable {
             reads.submit(
                 PendingRange(
                     request, of: reads.applier, arena: arena, from: gate.arenas, reply: reply))
+        } catch {
+            gate.arenas.putBack(arena)
+            reply.fail(error.status)
+        }
+    }
+}
+
+extension KVService {
+    func txn(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+        let arena = gate.arenas.take()
+        do throws(RequestRefusal) {
+            let request = try decodeRequest(TxnRequest.self, bytes, in: arena)
+            try checkTxn(request, limit: maxTxnOperations)
+            if request.isReadOnly {
+                reads.submit(
+                    PendingTxn(
+                        request, of: reads.applier, arena: arena, from: gate.arenas,
+                        reply: reply))
+            } else {
+                gate.submit(
+                    .txn, request: bytes, operation: .txn(request), arena: arena, reply: reply)
+            }
         } catch {
             gate.arenas.putBack(arena)
             reply.fail(error.status)

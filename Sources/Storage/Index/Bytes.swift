@@ -1,10 +1,10 @@
 import Glibc
 
 /// Comparisons of byte strings, in the order of the key space.
-enum Bytes {
+package enum Bytes {
     /// Below, at or above zero as `a` is before, equal to or after `b`.
     @inline(__always)
-    static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
+    package static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
         let shared = min(a.count, b.count)
         if shared > 0, let left = a.baseAddress, let right = b.baseAddress {
             let order = memcmp(left, right, shared)

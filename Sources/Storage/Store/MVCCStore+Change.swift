@@ -28,17 +28,22 @@ extension MVCCStore {
     ///
     /// - Parameter key: not empty; whoever takes it from a client has refused that.
     /// - Parameter kept: what stays as it is; the argument for it does not count.
-    /// - Throws: `.keyNotFound` if something is to be kept of a key that does not exist; nothing
-    ///   was changed then. Whether the lease exists is the lessor's to check.
+    /// - Throws: `.keyNotFound` if something is to be kept of a key that does not exist, nor did
+    ///   before this apply; nothing was changed then. Whether the lease exists is the lessor's to
+    ///   check.
     /// - Complexity: O(log n), no allocation but for growth.
     package func put(
         key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, lease: LeaseID = .none,
         keeping kept: Kept = []
     ) throws(StoreError) -> PutResult {
         guard !kept.isEmpty else { return record(key, value, lease) }
-        guard let version = index.get(key) else { throw .keyNotFound }
+        // A transaction may have deleted the key just now: what it puts is judged by the state
+        // before it (semantics.md, Txn), so what is kept is of then.
+        guard let version = index.get(key) ?? index.get(key, at: revision) else {
+            throw .keyNotFound
+        }
         // The stored bytes lie where the new record goes and may move: take them out.
-        let stored = try pair(of: version)
+        let stored = try pair(at: version.modified)
         let keptLease = kept.contains(.lease) ? stored.lease : lease
         guard kept.contains(.value) else { return record(key, value, keptLease) }
         var copy = ByteBuffer()

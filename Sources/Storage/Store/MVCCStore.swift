@@ -27,6 +27,10 @@ package actor MVCCStore {
 
     /// The newest revision. Inside an apply: as it was before it.
     package internal(set) var revision: Revision
+    /// The newest revision, that of the apply in progress included once it has changed a key.
+    package var currentRevision: Revision {
+        (applying?.changes ?? 0) > 0 ? revision.next : revision
+    }
     /// The oldest revision that can be read; nil when nothing was ever compacted.
     package internal(set) var compacted: Revision?
     /// What is being read in slices.

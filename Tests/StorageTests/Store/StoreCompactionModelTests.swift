@@ -227,12 +227,13 @@ private final class Run {
     /// Every revision that may be read reads as it was; others are refused.
     private func read() throws {
         let revision = pins.randomElement(using: &dice) ?? model.twin.revision
-        let query = RangeQuery(revision: Revision(revision))
+        var query = RangeQuery(revision: Revision(revision))
+        query.isPinned = pins.contains(revision)
         let all = KeyRange(key: [0], end: .open)
         let pairs = try harness.read { try $0.pairs(all, query).pairs }
         #expect(pairs == model.twin.state(at: revision))
         let old = model.compacted - 1
-        guard old >= 0, !pins.contains(old) else { return }
+        guard old >= 0 else { return }
         #expect(throws: StoreError.compacted(oldest: Revision(model.compacted))) {
             try harness.read { try $0.pairs(all, RangeQuery(revision: Revision(old))) }
         }

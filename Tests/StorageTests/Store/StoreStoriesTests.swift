@@ -212,7 +212,7 @@ struct StoreStoriesTests {
         var query = RangeQuery()
         query.revision = words.first { $0.hasPrefix("@") }.flatMap { Int64($0.dropFirst()) }
             .map { Revision($0) }
-        query.limit = words.following("limit").flatMap { Int($0) } ?? 0
+        query.limit = words.following("limit").flatMap { Int($0) } ?? .max
         query.keysOnly = words[0] == "keys"
         query.countOnly = words[0] == "count"
         let (pairs, result) = try harness.read { try $0.pairs(KeyRange(words[1]), query) }

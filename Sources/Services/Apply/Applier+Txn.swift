@@ -1,0 +1,187 @@
+// Transactions on the applied state (reference: semantics.md, Txn).
+//
+// First everything is decided, on the state as it is before: which branches are taken, and whether
+// what they ask for can be done. From there on nothing can be refused, and the operations run in
+// order, by the same functions as requests that come alone.
+
+import API
+import Storage
+
+/// What was decided about a transaction before it runs.
+struct TxnPlan {
+    /// Whether the comparisons hold: of the transaction, then of each nested one that is reached,
+    /// in the order in which they are.
+    var path: [Bool] = []
+    /// Whether any key will be changed.
+    var changesKeys = false
+
+    mutating func clear() {
+        path.removeAll(keepingCapacity: true)
+        changesKeys = false
+    }
+}
+
+/// Why a transaction is not run.
+private enum TxnStop: Error {
+    case refused(Status)
+    case failed(StoreError)
+}
+
+extension Applier {
+    /// Applies a transaction; answers in `response`.
+    func txn(_ request: TxnRequest) throws(ApplyFailure) -> Result<Void, Status> {
+        if let refusal = alarmRefusal(adds: request.spaceCost > 0) { return .failure(refusal) }
+        do throws(TxnStop) {
+            try run(request)
+            return .success(())
+        } catch {
+            switch error {
+            case .refused(let status): return .failure(status)
+            case .failed(let error): throw ApplyFailure("the store failed: \(error)")
+            }
+        }
+    }
+
+    /// Answers a read-only transaction in `response`; not on failure.
+    func readTxn(_ request: TxnRequest) -> Result<Void, Status> {
+        precondition(response.bytes.isEmpty, "the answer before this one was not taken")
+        do throws(TxnStop) {
+            try run(request)
+            return .success(())
+        } catch {
+            response.clear()
+            switch error {
+            case .refused(let status): return .failure(status)
+            case .failed(let error): return .failure(Status(error))
+            }
+        }
+    }
+
+    private func run(_ request: TxnRequest) throws(TxnStop) {
+        txnPlan.clear()
+        try decide(request)
+        let before = store.assumeIsolated { $0.revision }
+        let after = txnPlan.changesKeys ? before.next : before
+        do throws(StoreError) {
+            var next = 0
+            try execute(request, header(after), &next)
+        } catch {
+            throw .failed(error)
+        }
+        precondition(
+            store.assumeIsolated { $0.currentRevision } == after,
+            "a transaction did not do what was decided")
+        counters.txns.increment()
+    }
+
+    // MARK: Deciding
+
+    private func decide(_ txn: TxnRequest) throws(TxnStop) {
+        let succeeds = try inStoreOfTxn { () throws(StoreError) in
+            for compare in txn.compare {
+                let holds = try store.enter(with: compare) { (store, compare) throws(StoreError) in
+                    try store.holds(compare)
+                }
+                if !holds { return false }
+            }
+            return true
+        }
+        txnPlan.path.append(succeeds)
+        for op in succeeds ? txn.success : txn.failure {
+            switch op.operation {
+            case .range(let request): try decide(request)
+            case .put(let request): try decide(request)
+            case .deleteRange(let request): try decide(request)
+            case .txn(let request): try decide(request)
+            case nil: break
+            }
+        }
+    }
+
+    private func decide(_ request: RangeRequest) throws(TxnStop) {
+        let wanted = request.revision
+        guard wanted != Revision(0) else { return }
+        let (newest, compacted) = store.assumeIsolated { ($0.revision, $0.compacted) }
+        if wanted > newest { throw .refused(.futureRevision) }
+        // A store that was never compacted counts as compacted at -1, which only shows here, where
+        // a negative revision is not simply the newest.
+        if wanted < compacted ?? Revision(-1) { throw .refused(.compacted) }
+    }
+
+    private func decide(_ request: PutRequest) throws(TxnStop) {
+        txnPlan.changesKeys = true
+        if let refusal = leaseRefusal(request.lease) { throw .refused(refusal) }
+        guard request.ignoreValue || request.ignoreLease else { return }
+        if try !hasKeys(KeyBounds(lower: request.key, upper: .single)) {
+            throw .refused(.keyNotFound)
+        }
+    }
+
+    private func decide(_ request: DeleteRangeRequest) throws(TxnStop) {
+        if txnPlan.changesKeys { return }
+        txnPlan.changesKeys = try hasKeys(KeyBounds(key: request.key, rangeEnd: request.rangeEnd))
+    }
+
+    private func hasKeys(_ bounds: KeyBounds) throws(TxnStop) -> Bool {
+        try inStoreOfTxn { () throws(StoreError) in
+            try store.enter(with: bounds) { (store, bounds) throws(StoreError) in
+                var found = false
+                try store.forEachVersion(in: bounds) { _ in
+                    found = true
+                    return false
+                }
+                return found
+            }
+        }
+    }
+
+    private func inStoreOfTxn<Output>(
+        _ body: () throws(StoreError) -> Output
+    ) throws(TxnStop) -> Output {
+        do throws(StoreError) { return try body() } catch { throw .failed(error) }
+    }
+
+    // MARK: Executing
+
+    /// - Parameter next: the place in the plan's path; moves on by as many as are executed.
+    private func execute(
+        _ txn: TxnRequest, _ header: HeaderFields, _ next: inout Int
+    ) throws(StoreError) {
+        let succeeds = txnPlan.path[next]
+        next += 1
+        response.bytes.appendTxnBegin(header, succeeded: succeeds)
+        for op in succeeds ? txn.success : txn.failure {
+            guard let operation = op.operation else {
+                response.bytes.appendEmptyTxnResponse()
+                continue
+            }
+            let open = response.bytes.beginTxnResponse(operation.kind)
+            switch operation {
+            case .range(let request):
+                try appendRange(request, header: self.header(in: .txn), to: response)
+            case .put(let request): try execute(request, in: .txn)
+            case .deleteRange(let request): try execute(request, in: .txn)
+            case .txn(let request): try execute(request, .ofNestedTxn, &next)
+            }
+            response.bytes.endTxnResponse(open)
+        }
+    }
+}
+
+extension HeaderFields {
+    /// There is one, and nothing is in it (reference: semantics.md, General).
+    fileprivate static var ofNestedTxn: Self {
+        Self(cluster: ClusterID(0), member: .none, revision: Revision(0), term: .zero)
+    }
+}
+
+extension RequestOp.Operation {
+    fileprivate var kind: TxnOperationKind {
+        switch self {
+        case .range: .range
+        case .put: .put
+        case .deleteRange: .deleteRange
+        case .txn: .txn
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// A read-only transaction on its way to the store, and the way back.
+
+import API
+
+/// A decoded TxnRequest that only reads and waits to be served.
+///
+/// `@unchecked Sendable`: made on the thread of a connection, handed over once to the executor of
+/// the applied state, and touched only there from then on.
+final class PendingTxn: AppliedRead, @unchecked Sendable {
+    let request: TxnRequest
+    let applier: Applier
+    let isSerializable: Bool
+    private var arena: Arena?
+    private let pool: ArenaPool
+    private let reply: any Replying
+
+    /// - Parameter arena: where `request` was decoded; goes back to `pool` once it is answered.
+    init(
+        _ request: TxnRequest, of applier: Applier, arena: Arena, from pool: ArenaPool,
+        reply: any Replying
+    ) {
+        self.request = request
+        self.applier = applier
+        isSerializable = request.isSerializable
+        self.arena = arena
+        self.pool = pool
+        self.reply = reply
+    }
+
+    func serve(from applier: isolated Applier) {
+        switch applier.readTxn(request) {
+        case .success: applier.response.take { reply.respond($0) }
+        case .failure(let status): reply.fail(status)
+        }
+        release()
+    }
+
+    func fail(_ status: Status) {
+        reply.fail(status)
+        release()
+    }
+
+    private func release() {
+        guard let arena else { return }
+        self.arena = nil
+        pool.putBack(arena)
+    }
+}
