@@ -27,7 +27,8 @@ test:
 # The tests of single components, with a watch on memory and on threads.
 sanitize:
 	@Scripts/install-dependencies.sh test
-	@$(SWIFT) test --sanitize address --scratch-path .build-asan --skip EndToEndTests --disable-xctest
+	@LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
+		$(SWIFT) test --sanitize address --scratch-path .build-asan --skip EndToEndTests --disable-xctest
 	@$(SWIFT) test --sanitize thread --scratch-path .build-tsan --skip EndToEndTests --disable-xctest
 
 bench:

@@ -123,7 +123,11 @@ public struct RaftCore: Equatable, Sendable {
         log = RaftLog(
             compacted: state.compacted, entries: state.entries, areStored: state.isWritten)
         // What was applied was committed, whether or not the disk was told so yet.
-        committed = max(state.hardState.commit, state.applied)
+        // And a leader takes a configuration change on only when the one before is applied there:
+        // who has two has the first committed, and must not campaign without it, though a torn
+        // write may have taken the commit index that came with the second.
+        let known = max(state.hardState.commit, state.applied)
+        committed = max(known, log.changeBeforeNewest(after: known) ?? .zero)
         applied = state.applied
         handedToApply = state.applied
         membership = Membership(state.confState)

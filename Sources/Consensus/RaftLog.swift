@@ -19,6 +19,8 @@ struct RaftLog: Equatable, Sendable {
     private var entries: Deque<Entry>
     /// The last place that is not in memory any more.
     private(set) var compacted: LogPosition
+    /// No configuration change stands behind this place.
+    private var newestChange: LogIndex
     /// Payload bytes and bookkeeping of all entries held.
     private(set) var bytes: Int
     /// Given to the disk through here.
@@ -30,6 +32,7 @@ struct RaftLog: Equatable, Sendable {
     init(compacted: LogPosition, entries: [Entry], areStored: Bool) {
         self.compacted = compacted
         self.entries = Deque(entries)
+        newestChange = entries.last { $0.kind != .normal }?.index ?? .zero
         bytes = entries.reduce(0) { $0 + $1.cost }
         handed = areStored ? compacted.index + entries.count : compacted.index
         stored = handed
@@ -104,11 +107,19 @@ struct RaftLog: Equatable, Sendable {
 
     /// Whether `(after, through]` holds a configuration change.
     func hasConfigurationChange(after: LogIndex, through: LogIndex) -> Bool {
-        guard after < through else { return false }
+        // Asked in every step, and changes are rare.
+        guard after < through, after < newestChange else { return false }
         return entries[offset(after.next)...offset(through)].contains { $0.kind != .normal }
     }
 
+    /// The last change before the newest, if there are two behind `after`.
+    func changeBeforeNewest(after: LogIndex) -> LogIndex? {
+        guard after < newestChange, after >= compacted.index, after < last else { return nil }
+        return entries[offset(after.next)...].filter { $0.kind != .normal }.dropLast().last?.index
+    }
+
     mutating func append(_ entry: Entry) {
+        if entry.kind != .normal { newestChange = entry.index }
         entries.append(entry)
         bytes += entry.cost
     }
@@ -118,6 +129,7 @@ struct RaftLog: Equatable, Sendable {
         while last > index {
             bytes -= entries.removeLast().cost
         }
+        newestChange = min(newestChange, index)
         handed = min(handed, index)
         stored = min(stored, index)
     }
@@ -126,6 +138,7 @@ struct RaftLog: Equatable, Sendable {
     mutating func restart(at position: LogPosition) {
         entries.removeAll()
         bytes = 0
+        newestChange = .zero
         compacted = position
         handed = position.index
         stored = position.index

@@ -33,6 +33,21 @@ import Testing
             ])
     }
 
+    @Test("Of two configuration changes in a log the first is committed, whatever the disk says")
+    func impliedCommit() throws {
+        let changes = (1...4).map { index in
+            Entry(
+                term: Term(1), index: LogIndex(index),
+                kind: index % 2 == 0 ? .configurationChange : .normal)
+        }
+        var state = RestoredState(
+            hardState: HardState(term: Term(1)), confState: ConfState(voters: [MemberID(1)]),
+            entries: changes)
+        #expect(try RaftCore(id: MemberID(1), restoring: state).committed == LogIndex(2))
+        state.hardState.commit = LogIndex(3)
+        #expect(try RaftCore(id: MemberID(1), restoring: state).committed == LogIndex(3))
+    }
+
     @Test("Nothing of a new cluster is applied before it is on disk")
     func bootstrapIsWritten() throws {
         let disk = PlayedDisk()

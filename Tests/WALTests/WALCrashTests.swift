@@ -223,4 +223,33 @@ struct WALCrashTests {
             _ = try WALStore.open(.small(disk), from: .newestSnapshot(notAfter: LogIndex(9)))
         }
     }
+
+    @Test("A leader's snapshot voids a log that is longer, but another one")
+    func snapshotOfAnotherLog() throws {
+        let disk = SimulatedDisk()
+        func entries(_ range: ClosedRange<UInt64>, term: UInt64) -> [Entry] {
+            range.map { Entry(term: Term(term), index: LogIndex($0), data: [1]) }
+        }
+        let (store, _) = try WALStore.create(.small(disk), LogWriter.metadata)
+        let old = HardState(term: Term(2), vote: LogWriter.member, commit: LogIndex(2))
+        store.add(WALBatch(entries: entries(1...9, term: 2), hardState: old))
+        try store.save(WALSnapshot(index: LogIndex(6), term: Term(4), confState: nil))
+        let new = HardState(term: Term(4), vote: .none, commit: LogIndex(6))
+        store.add(WALBatch(entries: [], hardState: new))
+        try store.commit()
+        try store.close()
+
+        let (again, recovery) = try WALStore.open(
+            .small(disk), from: .newestSnapshot(notAfter: LogIndex(6)))
+        #expect(recovery.snapshot.index == LogIndex(6))
+        #expect(recovery.entries.isEmpty)
+        #expect(recovery.hardState == new)
+        again.add(WALBatch(entries: entries(7...8, term: 4), hardState: nil))
+        try again.commit()
+        try again.close()
+        let (last, reopened) = try WALStore.open(
+            .small(disk), from: .newestSnapshot(notAfter: LogIndex(6)))
+        #expect(reopened.entries == entries(7...8, term: 4))
+        try last.close()
+    }
 }

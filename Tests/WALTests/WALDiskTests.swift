@@ -133,6 +133,28 @@ struct WALDiskTests {
         try again.close()
     }
 
+    @Test("A lock goes with its file, although a child that was just forked has the descriptor too")
+    func lockAndFork() throws {
+        let directory = try TemporaryDirectory()
+        let files = SystemFiles()
+        let file = try files.open(directory.path + "/lock", .createOrKeep)
+        #expect(try file.tryLock())
+        let copies = Self.duplicates(of: file.path)
+        defer { for copy in copies { close(copy) } }
+        #expect(copies.count == 1)
+        file.close()
+        let again = try files.open(file.path, .createOrKeep)
+        #expect(try again.tryLock())
+    }
+
+    /// A second descriptor for each that is open on `path`, as a fork makes them.
+    private static func duplicates(of path: String) -> [Int32] {
+        (0..<1024).filter { descriptor in
+            (try? FileManager.default.destinationOfSymbolicLink(
+                atPath: "/proc/self/fd/\(descriptor)")) == path
+        }.map { fcntl($0, F_DUPFD_CLOEXEC, 0) }
+    }
+
     @Test("A new segment is 64,000,000 bytes, private, and a second log is not made over it")
     func preallocation() throws {
         let directory = try TemporaryDirectory()

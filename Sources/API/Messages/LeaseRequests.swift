@@ -62,6 +62,17 @@ public struct LeaseKeepAliveRequest: WireMessage {
     }
 
     public var id: LeaseID { LeaseID(raw.pointee.id) }
+
+    /// The id in an encoded request, without decoding the rest: clients send these by the ten
+    /// thousand a second.
+    public static func id(in bytes: UnsafeRawBufferPointer) throws(WireError) -> LeaseID {
+        var id = LeaseID.none
+        var reader = ProtobufReader(bytes)
+        while let field = try reader.next() {
+            if field.number == 1 { id = LeaseID(try field.int64()) }
+        }
+        return id
+    }
 }
 
 /// Asks how long a lease still lives.

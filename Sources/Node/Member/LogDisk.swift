@@ -17,6 +17,12 @@ final class LogDisk: EntryStore {
         let batch = WALBatch(
             entries: write.entries, hardState: write.hardState, mustSync: write.mustSync)
         do throws(WALError) {
+            if let mark = write.snapshot {
+                // If it fails, so does what follows it.
+                let snapshot = WALSnapshot(
+                    index: mark.index, term: mark.position.term, confState: mark.confState)
+                try log.save(snapshot) { _ in }
+            }
             try log.persist(batch) { completion($0.mapError(EntryStoreFailure.init)) }
         } catch {
             completion(.failure(EntryStoreFailure(error)))

@@ -18,7 +18,6 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
     }
 
     private let call: StreamingCall
-    private let arenas: ArenaPool
     private let renewals: RenewalGate
     private let answers: HandOver<Answer>
     private var message = ByteBuffer(capacity: 64)
@@ -33,9 +32,8 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
     /// Beyond it the client has to wait: what a call holds is bounded.
     private static let underWayLimit = 1000
 
-    init(_ call: StreamingCall, arenas: ArenaPool, renewals: RenewalGate) {
+    init(_ call: StreamingCall, renewals: RenewalGate) {
         self.call = call
-        self.arenas = arenas
         self.renewals = renewals
         let place = Place()
         answers = HandOver(to: call.executor, limit: .max) { place.stream?.answer($0) }
@@ -56,15 +54,14 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
     // MARK: From the client
 
     func received(_ message: sending UnsafeRawBufferPointer) {
-        let arena = arenas.take()
-        defer { arenas.putBack(arena) }
-        do throws(RequestRefusal) {
-            let lease = try decodeRequest(LeaseKeepAliveRequest.self, message, in: arena).id
-            underWay += 1
-            guard renewals.renew(lease, for: self) else { throw RequestRefusal(.tooManyRequests) }
+        let lease: LeaseID
+        do throws(WireError) {
+            lease = try LeaseKeepAliveRequest.id(in: message)
         } catch {
-            return end(error.status)
+            return end(.malformedRequest(error))
         }
+        underWay += 1
+        guard renewals.renew(lease, for: self) else { return end(.tooManyRequests) }
         if underWay >= Self.underWayLimit, !isOver {
             isPaused = true
             call.pauseReceiving()

@@ -12,7 +12,7 @@ struct LeaseService: Sendable {
         methods.unary("/etcdserverpb.Lease/LeaseGrant") { call, bytes in grant(bytes, call) }
         methods.unary("/etcdserverpb.Lease/LeaseRevoke") { call, bytes in revoke(bytes, call) }
         methods.bidirectional("/etcdserverpb.Lease/LeaseKeepAlive") { call in
-            KeepAliveStream(call, arenas: gate.arenas, renewals: RenewalGate(of: reads))
+            KeepAliveStream(call, renewals: RenewalGate(of: reads))
         }
         methods.unary("/etcdserverpb.Lease/LeaseTimeToLive") { call, bytes in
             timeToLive(bytes, call)
@@ -77,7 +77,9 @@ struct LeaseService: Sendable {
             // etcd waits for what is committed to be applied; this also asks whether the leader
             // still is one, and a round serves all reads of the turn.
             let read = StateRead(of: reads.applier, isSerializable: false) { applier in
-                applier.timeToLive(id, wantsKeys: wantsKeys)
+                guard applier.timeToLive(id, wantsKeys: wantsKeys) else {
+                    return reply.fail(.notForwarded)
+                }
                 applier.response.take { reply.respond($0) }
             } failed: {
                 reply.fail($0)
@@ -109,19 +111,29 @@ struct LeaseService: Sendable {
 
 extension Applier {
     /// Answers a LeaseTimeToLive in `response`.
-    fileprivate func timeToLive(_ id: LeaseID, wantsKeys: Bool) {
+    /// - Returns: false when another member leads: it alone knows.
+    fileprivate func timeToLive(_ id: LeaseID, wantsKeys: Bool) -> Bool {
         let header = header()
-        lessor.enter(with: response) { lessor, response in
+        return lessor.enter(with: response) { lessor, response in
+            guard lessor.leadership != nil else { return false }
             guard let lease = lessor.timeToLive(id) else {
-                return response.bytes.appendLeaseTimeToLiveBegin(
+                response.bytes.appendLeaseTimeToLiveBegin(
                     header, id: id, ttl: -1, grantedTTL: 0)
+                return true
             }
             response.bytes.appendLeaseTimeToLiveBegin(
                 header, id: id, ttl: lease.ttl, grantedTTL: lease.grantedTTL)
-            guard wantsKeys else { return }
+            guard wantsKeys else { return true }
             lessor.forEachKey(of: id) { response.bytes.appendLeaseTimeToLiveKey($0) }
+            return true
         }
     }
+}
+
+extension Status {
+    /// Ours: a client turns to another member.
+    fileprivate static let notForwarded = Status(
+        .unavailable, "cairn: another member leads, and requests are not forwarded to it yet")
 }
 
 func decodeRequest<Request: WireMessage>(

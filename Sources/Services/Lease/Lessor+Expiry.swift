@@ -59,11 +59,11 @@ extension Lessor {
         deadlines.removeAll()
         checkpoints.removeAll()
         revoking = 0
-        for id in leases.keys {
-            leases[id]?.deadline = .never
-            leases[id]?.queuedFor = .never
-            leases[id]?.checkpointAt = .never
-            leases[id]?.isRevoking = false
+        for place in leases.values.indices {
+            leases.values[place].deadline = .never
+            leases.values[place].queuedFor = .never
+            leases.values[place].checkpointAt = .never
+            leases.values[place].isRevoking = false
         }
     }
 

@@ -23,6 +23,46 @@ struct WaitingRenewal {
 extension Lessor {
     /// Renews `id`. `receiver` is told once, now or later.
     func renew(_ id: LeaseID, _ header: HeaderFields, for receiver: any RenewalReceiver) {
+        if !renewIfKnown(id, header, for: receiver) { answer(id, header, for: receiver) }
+    }
+
+    /// Renews `id` if there is such a lease; else nothing is done.
+    ///
+    /// The way of nearly all renewals: one look at the table, where every look may cost a miss of
+    /// the processor's cache.
+    func renewIfKnown(
+        _ id: LeaseID, _ header: HeaderFields, for receiver: any RenewalReceiver
+    ) -> Bool {
+        guard let place = leases.index(forKey: id) else { return false }
+        if leadership != nil, let ttl = extend(at: place) {
+            receiver.renewed(id, header, ttl: .success(ttl))
+        } else {
+            answer(id, header, for: receiver)
+        }
+        return true
+    }
+
+    /// Begins a lease's TTL anew.
+    /// - Returns: the granted TTL; nil when it is not as simple as that.
+    private func extend(at place: Dictionary<LeaseID, Lease>.Index) -> Int64? {
+        let now = executor.now
+        let lease = leases.values[place]
+        guard lease.deadline > now, lease.remainingTTL == 0 || !settings.takesCheckpoints else {
+            return nil
+        }
+        let deadline = now.advanced(bySeconds: lease.ttl)
+        if deadline < lease.queuedFor {
+            setDeadline(leases.keys[place], deadline)
+        } else {
+            leases.values[place].deadline = deadline
+        }
+        counters.renewed.increment()
+        return lease.ttl
+    }
+
+    private func answer(
+        _ id: LeaseID, _ header: HeaderFields, for receiver: any RenewalReceiver
+    ) {
         if let ttl = attempt(id) { return receiver.renewed(id, header, ttl: .success(ttl)) }
         waiting[id, default: []].append(
             WaitingRenewal(receiver: receiver, header: header, since: executor.now))
@@ -31,18 +71,14 @@ extension Lessor {
     /// - Returns: the granted TTL, 0 when there is no such lease; nil when it has to wait.
     private func attempt(_ id: LeaseID) -> Int64? {
         guard let term = leadership else { return nil }
-        guard let lease = leases[id] else { return 0 }
-        let now = executor.now
-        guard lease.deadline > now else { return nil }
-        if lease.remainingTTL > 0, settings.takesCheckpoints {
-            if waiting[id] == nil {
-                log?.proposeCheckpoints([LeaseFields(id: id, ttl: lease.ttl)], in: term)
-            }
-            return nil
+        guard let place = leases.index(forKey: id) else { return 0 }
+        if let ttl = extend(at: place) { return ttl }
+        let lease = leases.values[place]
+        if lease.deadline > executor.now, waiting[id] == nil {
+            // A checkpoint is in the way: to be undone, once for all who wait.
+            log?.proposeCheckpoints([LeaseFields(id: id, ttl: lease.ttl)], in: term)
         }
-        setDeadline(id, now.advanced(bySeconds: lease.ttl))
-        counters.renewed.increment()
-        return lease.ttl
+        return nil
     }
 
     // MARK: Those who wait

@@ -37,12 +37,11 @@ extension Applier {
     ) {
         let header = header()
         let renewsAtOnce = settings.leases.renewsAtOnce
-        let isDone = lessor.assumeIsolated { lessor in
-            guard renewsAtOnce, lessor.contains(lease) else { return false }
-            lessor.renew(lease, header, for: receiver)
-            return true
+        if renewsAtOnce,
+            lessor.assumeIsolated({ $0.renewIfKnown(lease, header, for: receiver) })
+        {
+            return
         }
-        if isDone { return }
         reads.submit(
             StateRead(of: self, isSerializable: false) { applier in
                 applier.lessor.assumeIsolated { $0.renew(lease, header, for: receiver) }

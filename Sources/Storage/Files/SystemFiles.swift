@@ -85,6 +85,7 @@ private final class SystemFile: File {
     let path: String
     /// -1 once closed.
     private var descriptor: Int32
+    private var isLocked = false
 
     init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
@@ -94,6 +95,10 @@ private final class SystemFile: File {
     deinit { close() }
 
     func close() {
+        // Said aloud: a child of this process that has not come to its exec has the descriptor
+        // too, and would keep the lock.
+        if isLocked { _ = setLock(F_UNLCK) }
+        isLocked = false
         // Not repeated on EINTR: Linux has released the number by then (close(2)).
         if descriptor >= 0 { _ = Glibc.close(descriptor) }
         descriptor = -1
@@ -148,20 +153,23 @@ private final class SystemFile: File {
         _ = try retried(.truncate, path) { ftruncate(descriptor, off_t(size)) }
     }
 
-    /// An open-file-description lock, as etcd takes on its WAL segments: it also keeps apart two
-    /// openings by one process, and an etcd and us.
     func tryLock() throws(FileError) -> Bool {
-        let setOpenFileDescriptionLock: Int32 = 37  // F_OFD_SETLK, hidden behind _GNU_SOURCE
-        var whole = flock()
-        whole.l_type = Int16(F_WRLCK)
-        whole.l_whence = Int16(SEEK_SET)
         do {
-            _ = try retried(.lock, path) {
-                fcntl(descriptor, setOpenFileDescriptionLock, &whole)
-            }
+            _ = try retried(.lock, path) { setLock(F_WRLCK) }
+            isLocked = true
             return true
         } catch  where error.code == EAGAIN || error.code == EACCES {
             return false
         }
+    }
+
+    /// An open-file-description lock, as etcd takes on its WAL segments: it also keeps apart two
+    /// openings by one process, and an etcd and us.
+    private func setLock(_ type: Int32) -> Int32 {
+        let setOpenFileDescriptionLock: Int32 = 37  // F_OFD_SETLK, hidden behind _GNU_SOURCE
+        var whole = flock()
+        whole.l_type = Int16(type)
+        whole.l_whence = Int16(SEEK_SET)
+        return fcntl(descriptor, setOpenFileDescriptionLock, &whole)
     }
 }

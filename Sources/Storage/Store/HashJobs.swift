@@ -44,7 +44,7 @@ extension MVCCStore {
             if revision > self.revision { throw .futureRevision(newest: self.revision) }
         }
         guard hashes.jobs.count < HashQueue.limit else { throw .busy }
-        pins.hold(compacted)
+        pins.add(compacted)
         enqueue(RecordsHash(of: revision ?? self.revision, compacted: compacted, then))
     }
 
@@ -123,8 +123,7 @@ private final class RecordsHash: HashJob {
     }
 
     func release(_ store: isolated MVCCStore) {
-        store.pins.release(compacted)
-        store.continueCompaction()
+        store.unpin(compacted)
     }
 
     func fail(_ error: StoreError) { then(.failure(error)) }

@@ -9,24 +9,9 @@ import API
 /// How many readers each pinned revision has.
 struct RevisionPins {
     private var readers: [Revision: Int] = [:]
-    /// Revisions that nobody may read for being here, but whose records someone goes through.
-    private var holders: [Revision: Int] = [:]
 
     /// What a compaction must leave readable; nil when nothing is pinned.
-    var oldest: Revision? {
-        if readers.isEmpty && holders.isEmpty { return nil }
-        return [readers.keys.min(), holders.keys.min()].compactMap { $0 }.min()
-    }
-
-    /// Keeps compactions beyond `revision` from deleting, until `release`.
-    mutating func hold(_ revision: Revision) { holders[revision, default: 0] += 1 }
-
-    mutating func release(_ revision: Revision) {
-        guard let count = holders[revision] else {
-            preconditionFailure("revision \(revision.rawValue) is not held")
-        }
-        holders[revision] = count > 1 ? count - 1 : nil
-    }
+    var oldest: Revision? { readers.keys.min() }
 
     func contains(_ revision: Revision) -> Bool { readers[revision] != nil }
 

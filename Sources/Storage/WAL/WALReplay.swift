@@ -143,6 +143,14 @@ struct WALReplay {
             // It came from the leader; entries go on behind it.
             lastIndex = snapshot.index
             lastTerm = snapshot.term
+        } else if let held = entries.last(where: { $0.index <= snapshot.index }),
+            held.index == snapshot.index, held.term != snapshot.term
+        {
+            // It came from the leader, whose log is another: what stands behind it here follows
+            // an entry that was never committed, and is void (Consensus, LogWrite.snapshot).
+            entries.removeAll()
+            lastIndex = snapshot.index
+            lastTerm = snapshot.term
         }
         switch start {
         case .snapshot(let index, let term):

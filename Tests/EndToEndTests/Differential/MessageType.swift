@@ -3,12 +3,12 @@
 // Written a second time, beside that of the API module, so that both cannot be wrong in the same
 // way. From etcd 3.7's .proto files; reference/api-messages.tsv lists them.
 
-/// A message of KV or Maintenance.HashKV.
+/// A message of KV, or of Maintenance's HashKV and Defragment.
 enum MessageType: Int, Sendable {
     case header, keyValue
     case put, putAnswer, range, rangeAnswer, delete, deleteAnswer
     case txn, txnAnswer, compare, operation, operationAnswer
-    case compact, compactAnswer, hashKV, hashKVAnswer
+    case compact, compactAnswer, hashKV, hashKVAnswer, defragment, defragmentAnswer
 
     /// A field's name and what stands in it.
     struct Field: Sendable {
@@ -45,11 +45,13 @@ enum MessageType: Int, Sendable {
         case .compactAnswer: "CompactionResponse"
         case .hashKV: "HashKV"
         case .hashKVAnswer: "HashKVResponse"
+        case .defragment: "Defragment"
+        case .defragmentAnswer: "DefragmentResponse"
         }
     }
 
     private static let fields: [[Int: Field]] = {
-        var table = [[Int: Field]](repeating: [:], count: MessageType.hashKVAnswer.rawValue + 1)
+        var table = [[Int: Field]](repeating: [:], count: MessageType.defragmentAnswer.rawValue + 1)
         func add(_ type: MessageType, _ fields: [(Int, String, Field.Kind)]) {
             for (number, name, kind) in fields {
                 table[type.rawValue][number] = Field(name: name, kind: kind)

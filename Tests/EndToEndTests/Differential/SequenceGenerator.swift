@@ -27,7 +27,7 @@ struct Habits: Sendable {
     init(_ random: inout SplitMix64, methods: [Method] = Method.allCases) {
         let usual: [Method: ClosedRange<Int>] = [
             .put: 8...30, .range: 4...14, .delete: 1...5, .txn: 8...40, .compact: 0...2,
-            .hashKV: 0...2, .rangeStream: 0...6,
+            .hashKV: 0...2, .rangeStream: 0...6, .defragment: 0...1,
         ]
         weights = [:]
         for method in methods {
@@ -84,6 +84,7 @@ struct SequenceGenerator {
         case .txn: txn()
         case .compact: compact()
         case .hashKV: hashKV()
+        case .defragment: Message(.defragment)
         }
     }
 

@@ -4,7 +4,7 @@ import Transport
 
 /// A method that is compared.
 enum Method: String, Sendable, CaseIterable {
-    case put, range, delete, txn, compact, hashKV
+    case put, range, delete, txn, compact, hashKV, defragment
     /// New in 3.7: etcd 3.5 is asked for the same Range.
     case rangeStream
 
@@ -16,6 +16,7 @@ enum Method: String, Sendable, CaseIterable {
         case .txn: .txn
         case .compact: .compact
         case .hashKV: .hashKV
+        case .defragment: .defragment
         }
     }
 
@@ -27,6 +28,7 @@ enum Method: String, Sendable, CaseIterable {
         case .txn: .txnAnswer
         case .compact: .compactAnswer
         case .hashKV: .hashKVAnswer
+        case .defragment: .defragmentAnswer
         }
     }
 
@@ -39,6 +41,7 @@ enum Method: String, Sendable, CaseIterable {
         case .txn: Self.paths.txn
         case .compact: Self.paths.compact
         case .hashKV: Self.paths.hashKV
+        case .defragment: Self.paths.defragment
         }
     }
 
@@ -51,7 +54,8 @@ enum Method: String, Sendable, CaseIterable {
         delete: GRPCClientMethod("/etcdserverpb.KV/DeleteRange"),
         txn: GRPCClientMethod("/etcdserverpb.KV/Txn"),
         compact: GRPCClientMethod("/etcdserverpb.KV/Compact"),
-        hashKV: GRPCClientMethod("/etcdserverpb.Maintenance/HashKV")
+        hashKV: GRPCClientMethod("/etcdserverpb.Maintenance/HashKV"),
+        defragment: GRPCClientMethod("/etcdserverpb.Maintenance/Defragment")
     )
 }
 
