@@ -22,7 +22,7 @@ struct LeaseCommand: ParsableCommand {
     var rate = 200.0
 
     @Option(help: "TTL of the leases that expire, in seconds.")
-    var ttl: Int64 = 60
+    var ttl: Int64 = 90
 
     @Option(help: "Connections, with one stream of renewals each.")
     var connections = 10

@@ -6,7 +6,7 @@
 // never sent on to the next leader, who knows better who has renewed since.
 //
 // A storm of expiries is revoked in slices with pauses between them, so that other requests go in
-// between: 100 leases every 10 ms, and at most 512 proposed and not applied. etcd revokes 500 every
+// between: 100 leases every 10 ms, and at most 2000 proposed and not applied. etcd revokes 500 every
 // 500 ms.
 
 import API
@@ -16,7 +16,7 @@ extension Lessor {
     private static let checkNanoseconds: UInt64 = 500_000_000
     private static let pauseNanoseconds: UInt64 = 10_000_000
     private static let sliceLimit = 100
-    private static let revokingLimit = 512
+    private static let revokingLimit = 2000
     /// A revocation that was not taken, or came to nothing, is proposed again after this (etcd: 3 s).
     private static let retryNanoseconds: UInt64 = 3_000_000_000
     /// Leases with more than this left are recorded, this often.

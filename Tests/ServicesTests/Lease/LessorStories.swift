@@ -183,12 +183,12 @@ struct LessorStories {
     func window() {
         let it = PlayedLessor()
         it.lead()
-        for id in 1...2000 { it.grant(Int64(id), ttl: 5) }
+        for id in 1...5000 { it.grant(Int64(id), ttl: 5) }
         it.advance(seconds: 60)
-        #expect(it.proposed.count == 512)
+        #expect(it.proposed.count == 2000)
         it.applyAll()
         it.advance(seconds: 60)
-        #expect(it.proposed.count == 512)
+        #expect(it.proposed.count == 2000)
     }
 
     @Test("Leases are listed by the time they have left; their rest is told in whole seconds")
