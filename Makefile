@@ -6,7 +6,7 @@ SWIFT ?= swift
 FLAGS ?=
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks
 
-.PHONY: build run test sanitize bench format lint generate clean
+.PHONY: build run test sanitize rivals bench format lint generate clean
 
 build:
 	@Scripts/install-dependencies.sh
@@ -30,6 +30,11 @@ sanitize:
 	@LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
 		$(SWIFT) test --sanitize address --scratch-path .build-asan --skip EndToEndTests --disable-xctest
 	@$(SWIFT) test --sanitize thread --scratch-path .build-tsan --skip EndToEndTests --disable-xctest
+
+# The etcd servers that Cairn is compared with.
+rivals:
+	@Scripts/install-dependencies.sh test
+	@Scripts/fetch-rivals.sh
 
 bench:
 	@Scripts/install-dependencies.sh test

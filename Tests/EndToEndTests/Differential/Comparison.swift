@@ -7,16 +7,23 @@ enum Answer: Hashable, Sendable {
     case answered(Message)
     case refused(Status)
 
+    /// Not what the schema says: the bytes and why.
+    case unreadable([UInt8], String)
+
     /// Reads what came for a call of `method`.
-    init(_ method: Method, _ result: Result<[UInt8], Status>) throws {
+    init(_ method: Method, _ result: Result<[UInt8], Status>) {
         switch result {
         case .success(let bytes):
-            var message = try bytes.withUnsafeBytes {
-                try Message(method.answer, decoding: $0, ignoring: KnownDifference.ignores)
+            do {
+                var message = try bytes.withUnsafeBytes {
+                    try Message(method.answer, decoding: $0, ignoring: KnownDifference.ignores)
+                }
+                // The header comes with the last chunk.
+                if method == .rangeStream { message.moveHeaderToFront() }
+                self = .answered(message)
+            } catch {
+                self = .unreadable(bytes, "\(error)")
             }
-            // The header comes with the last chunk.
-            if method == .rangeStream { message.moveHeaderToFront() }
-            self = .answered(message)
         case .failure(let status): self = .refused(status)
         }
     }
@@ -31,6 +38,7 @@ enum Answer: Hashable, Sendable {
         switch self {
         case .answered(let message): message.text()
         case .refused(let status): "\(status.code): \(status.message)"
+        case .unreadable(let bytes, let why): "\(why): \(Message.text(bytes))"
         }
     }
 }
@@ -47,6 +55,7 @@ enum Comparison {
             rewrite(&ours, of: request)
             rewrite(&theirs, of: request)
             return difference(ours, theirs, at: "")
+        case (.unreadable, _), (_, .unreadable): return "an answer that cannot be read"
         case (.refused, .answered): return "refused by Cairn alone"
         case (.answered, .refused): return "refused by etcd alone"
         }

@@ -85,6 +85,7 @@ struct KnownDifference: Sendable {
                 accepts: { step, moment, answer in
                     switch answer {
                     case .answered: true
+                    case .unreadable: false
                     case .refused(let status):
                         step.request?.revision(1, at: moment) != moment.compacted
                             && status.code == .outOfRange

@@ -13,7 +13,7 @@ struct SequenceComparison: Sendable {
         return try await Task(executorPreference: loop) {
             let pair = try await ServerPair(habits, ourArguments: ourArguments, on: loop)
             let runner = SequenceRunner(pair, keepsTranscript: keepsTranscript)
-            return try await runner.run(steps, methods: habits.weights.keys)
+            return await runner.run(steps, methods: habits.weights.keys)
         }.value
     }
 

@@ -96,7 +96,9 @@ struct SequenceGenerator {
         let isInTxn = keysOfTxn != nil
         let ignoresValue = random.chance(1, in: isInTxn ? 20 : 8)
         if !ignoresValue || random.chance(1, in: 20) { put.set(2, value()) }
-        if random.chance(1, in: isInTxn ? 200 : 30) { put.set(3, random.picks(from: [7, -1, Int64.max])) }
+        if random.chance(1, in: isInTxn ? 200 : 30) {
+            put.set(3, random.picks(from: [7, -1, Int64.max]))
+        }
         if random.chance(1, in: 2) { put.set(4, 1) }
         if ignoresValue { put.set(5, 1) }
         if random.chance(1, in: isInTxn ? 20 : 10) { put.set(6, 1) }

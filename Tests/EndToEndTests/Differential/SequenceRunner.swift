@@ -66,25 +66,35 @@ final class SequenceRunner {
     }
 
     /// Runs `steps`, then compares all that both hold as far as `methods` tell it.
-    func run(_ steps: [Step], methods: some Collection<Method>) async throws -> Outcome {
+    func run(_ steps: [Step], methods: some Collection<Method>) async -> Outcome {
         let last = Self.lastSteps.filter { step in
             if case .call(let method, _) = step { methods.contains(method) } else { false }
         }
         let steps = steps + last
         var index = 0
         while index < steps.count, outcome.mismatch == nil {
-            guard steps[index] != .restart else {
-                try await pair.restart()
-                outcome.statistics.restarts += 1
-                record(.restart, "both restarted")
+            if steps[index] == .restart {
+                await restart(at: index)
                 index += 1
-                continue
+            } else {
+                let end = batchEnd(steps, from: index)
+                await send(steps[index..<end])
+                index = end
             }
-            let end = batchEnd(steps, from: index)
-            try await send(steps[index..<end])
-            index = end
         }
         return outcome
+    }
+
+    private func restart(at index: Int) async {
+        do {
+            try await pair.restart()
+            outcome.statistics.restarts += 1
+            record(.restart, "both serve again")
+        } catch {
+            outcome.mismatch = Mismatch(
+                index: index, request: "restart", difference: "that one does not come back",
+                ours: "\(error)", theirs: "(the same)")
+        }
     }
 
     /// All that both hold, and its hash.
@@ -110,7 +120,7 @@ final class SequenceRunner {
         return end
     }
 
-    private func send(_ steps: ArraySlice<Step>) async throws {
+    private func send(_ steps: ArraySlice<Step>) async {
         if isCompacting, steps.contains(where: \.isHash) { await settle() }
         let sent = steps.indices.filter { !KnownDifference.leavesOut(steps[$0]) }
         let requests = sent.compactMap { index -> ServerPair.Request? in
@@ -122,15 +132,15 @@ final class SequenceRunner {
         let answers = await pair.exchange(requests)
         let before = moment
         for (index, answers) in zip(sent, answers) where outcome.mismatch == nil {
-            try take(answers, to: steps[index], at: index, sent: before)
+            take(answers, to: steps[index], at: index, sent: before)
         }
     }
 
     private func take(
         _ answers: ServerPair.Answers, to step: Step, at index: Int, sent: Moment
-    ) throws {
+    ) {
         guard case .call(let method, let request) = step else { return }
-        let ours = try Answer(method, answers.ours)
+        let ours = Answer(method, answers.ours)
         let difference: String?
         let theirs: String
         if KnownDifference.isForCairnAlone(step, at: sent) {
@@ -138,7 +148,7 @@ final class SequenceRunner {
             difference = broken.map { "what 3.7 does: \($0.now)" }
             theirs = "(not asked)"
         } else {
-            let answer = try Answer(method, answers.theirs)
+            let answer = Answer(method, answers.theirs)
             difference = Comparison.difference(request, ours: ours, theirs: answer)
             theirs = answer.text
         }

@@ -18,7 +18,7 @@ enum Rival {
         FileManager.default.isExecutableFile(atPath: etcd.path)
         || ProcessInfo.processInfo.environment["CAIRN_CI"] != nil
 
-    static let absence: Comment = "Scripts/fetch-rivals.sh fetches the etcd to compare with"
+    static let absence: Comment = "no etcd to compare with: `make rivals` fetches it"
 
     /// A running etcd of one member.
     static func start(arguments: [String] = [], directory: URL? = nil, starts: Bool = true) throws
