@@ -76,8 +76,11 @@ extension EndToEnd {
         @Test("what is not served is named as gRPC's Go library names it")
         func unknown() async throws {
             let cases = [
-                ("/etcdserverpb.Lease/LeaseGrant", "unknown service etcdserverpb.Lease"),
-                ("/etcdserverpb.KV/Txn", "unknown method Txn for service etcdserverpb.KV"),
+                ("/etcdserverpb.Auth/AuthEnable", "unknown service etcdserverpb.Auth"),
+                (
+                    "/etcdserverpb.Maintenance/Snapshot",
+                    "unknown method Snapshot for service etcdserverpb.Maintenance"
+                ),
                 ("/etcdserverpb.KV/", "unknown method  for service etcdserverpb.KV"),
                 ("/no.such.Service/Call", "unknown service no.such.Service"),
             ]
