@@ -98,7 +98,8 @@ struct SimulatedCluster {
     }
 
     subscript(id: MemberID) -> Member {
-        _read { yield members[place(id)] }
+        // A plain get: what `_read` yields was found freed before it was copied (AddressSanitizer).
+        get { members[place(id)] }
         _modify { yield &members[place(id)] }
     }
 
