@@ -18,6 +18,8 @@ struct Habits: Sendable {
     var txnDepth = 3
     /// The servers' limit for the operations of a transaction.
     var maxTxnOps = 128
+    /// Whether all is deleted and compacted at times.
+    var sweeps: Bool { [.delete, .compact, .hashKV].allSatisfy { (weights[$0] ?? 0) > 0 } }
     /// After so many requests, on average, both servers start again; nil is never.
     var restartEvery: Int? = 1500
     /// Cairn's `--snapshot-count`.
@@ -68,10 +70,28 @@ struct SequenceGenerator {
             if let every = habits.restartEvery, random.chance(1, in: every) {
                 steps.append(.restart)
             }
+            if habits.sweeps, random.chance(1, in: 400) { steps += sweep() }
             let method = random.picks(from: methods)
             let run = method == .range ? Int.random(in: 1...8, using: &random) : 1
-            for _ in 0..<min(run, count - steps.count) { steps.append(.call(method, call(method))) }
+            for _ in 0..<min(run, max(1, count - steps.count)) {
+                steps.append(.call(method, call(method)))
+            }
         }
+        return steps
+    }
+
+    /// Nothing is left but what a compaction keeps of it, which is seldom so otherwise; and perhaps
+    /// a restart at once, while the compaction is under way or nothing is left to tell the revision.
+    private mutating func sweep() -> [Step] {
+        var delete = Message(.delete)
+        delete.set(1, [0])
+        delete.set(2, [0])
+        var compact = Message(.compact)
+        compact.set(1, .newest(-random.picks(from: [0, 0, 1])))
+        if random.chance(1, in: 2) { compact.set(2, 1) }
+        var steps: [Step] = [.call(.delete, delete), .call(.compact, compact)]
+        if habits.restartEvery != nil, random.chance(1, in: 4) { steps.append(.restart) }
+        steps.append(.call(.hashKV, Message(.hashKV)))
         return steps
     }
 

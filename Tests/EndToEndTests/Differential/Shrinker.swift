@@ -12,12 +12,11 @@ struct Shrinker {
     /// A sequence out of `steps`, which fail, that fails with nothing more to leave out, if the
     /// runs suffice.
     mutating func shrink(_ steps: [Step]) async throws -> [Step] {
-        var steps = try await withoutSteps(steps)
-        var hasChanged = true
-        while hasChanged, runs > 0 {
-            let simpler = try await withSimplerSteps(steps)
-            hasChanged = simpler != steps
-            steps = simpler
+        var steps = steps
+        while runs > 0 {
+            let before = steps
+            steps = try await withSimplerSteps(try await withoutSteps(steps))
+            if steps == before { break }
         }
         return steps
     }
@@ -63,7 +62,8 @@ struct Shrinker {
 }
 
 extension Message {
-    /// The same message with one field less, at any depth; the largest parts go first.
+    /// The same message with one field less, at any depth, or a revision nearer to the newest or
+    /// the compact one, for which fewer steps must be there; the largest parts go first.
     var simplified: [Message] {
         var simpler: [Message] = []
         for index in fields.indices {
@@ -72,13 +72,24 @@ extension Message {
             simpler.append(rest)
         }
         for index in fields.indices {
-            guard case .message(let inner) = fields[index].value else { continue }
-            for inner in inner.simplified {
+            for value in fields[index].value.simplified {
                 var rest = self
-                rest.fields[index].value = .message(inner)
+                rest.fields[index].value = value
                 simpler.append(rest)
             }
         }
         return simpler
+    }
+}
+
+extension Message.Value {
+    fileprivate var simplified: [Message.Value] {
+        switch self {
+        case .message(let message): message.simplified.map { .message($0) }
+        case .revision(.newest(let offset)) where offset != 0:
+            [.revision(.newest(0)), .revision(.newest(offset / 2))]
+        case .revision(.compacted(let offset)) where offset != 0: [.revision(.compacted(0))]
+        case .number, .revision, .bytes: []
+        }
     }
 }
