@@ -136,6 +136,8 @@ struct MemoryStreamTests {
         executor.run()
         #expect(reading.received == 160)
         #expect(writing.drains == 1)
+        writer.abort()
+        executor.run()
     }
 }
 
