@@ -70,17 +70,6 @@ public struct DefragmentRequest: WireMessage {
     }
 }
 
-/// Lists the members of the cluster.
-public struct MemberListRequest: WireMessage {
-    let raw: UnsafePointer<Etcdserverpb__MemberListRequest>
-    public init(raw: UnsafePointer<Etcdserverpb__MemberListRequest>) { self.raw = raw }
-    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
-        etcdserverpb__member_list_request__get_descriptor()
-    }
-
-    public var isLinearizable: Bool { raw.pointee.linearizable != 0 }
-}
-
 /// Asks whether a service is served.
 public struct HealthCheckRequest: WireMessage {
     let raw: UnsafePointer<Grpc__Health__V1__HealthCheckRequest>

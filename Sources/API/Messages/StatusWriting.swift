@@ -75,19 +75,30 @@ extension ByteBuffer {
         }
     }
 
+    /// MemberList, MemberRemove, MemberUpdate and MemberPromote are answered alike.
     public mutating func appendMemberListResponse(
         _ header: HeaderFields, _ members: [MemberFields]
     ) {
         appendResponseHeader(header)
-        for member in members {
-            let message = beginMessage(2)
-            appendField(1, uint64: member.id.rawValue)
-            appendField(2, string: member.name)
-            for url in member.peerURLs { appendElement(3, string: url) }
-            for url in member.clientURLs { appendElement(4, string: url) }
-            appendField(5, bool: member.isLearner)
-            endMessage(message)
-        }
+        for member in members { appendMember(2, member) }
+    }
+
+    public mutating func appendMemberAddResponse(
+        _ header: HeaderFields, added: MemberFields, _ members: [MemberFields]
+    ) {
+        appendResponseHeader(header)
+        appendMember(2, added)
+        for member in members { appendMember(3, member) }
+    }
+
+    private mutating func appendMember(_ field: Int, _ member: MemberFields) {
+        let message = beginMessage(field)
+        appendField(1, uint64: member.id.rawValue)
+        appendField(2, string: member.name)
+        for url in member.peerURLs { appendElement(3, string: url) }
+        for url in member.clientURLs { appendElement(4, string: url) }
+        appendField(5, bool: member.isLearner)
+        endMessage(message)
     }
 
     public mutating func appendAlarmResponse(_ header: HeaderFields, _ alarms: [AlarmFields]) {

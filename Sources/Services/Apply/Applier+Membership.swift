@@ -5,39 +5,58 @@ import API
 import Storage
 
 extension Applier {
+    /// A change that turns out to be impossible changes nothing, and who asked for it is told why.
     func applyConfChange(_ entry: Entry) throws(ApplyFailure) -> Outcome {
-        guard entry.kind == .configurationChange else {
-            throw ApplyFailure("a joint configuration change is not served yet")
-        }
-        let change: ConfChange
-        let member: ClusterMember
+        guard entry.kind == .configurationChange else { return try applyJointChange(entry) }
+        let encoded: ConfChange
+        let change: MembershipChange
         do {
-            change = try entry.data.withUnsafeBytes { try ConfChange(decoding: $0) }
-            member = try ClusterMember(json: change.context)
+            encoded = try entry.data.withUnsafeBytes { try ConfChange(decoding: $0) }
+            change = try MembershipChange(encoded)
         } catch {
             throw ApplyFailure("entry \(entry.index.rawValue) is no configuration change: \(error)")
         }
-        guard change.kind == .addNode else {
-            throw ApplyFailure("configuration change \(change.kind) is not served yet")
+        let waiting = changes.removeValue(forKey: RequestID(encoded.id))
+        if let refusal = membership.refusal(of: change, maxLearners: settings.maxLearners) {
+            waiting?.answer(.failure(refusal))
+            return Outcome()
         }
-        guard change.node == member.id else {
+        let member = membership.carryOut(change)
+        try changeConfState(ConfChangeV2(encoded), by: entry)
+        if let member { try keep(member) } else { try keepRemoval(of: change.member) }
+        isLearner = membership.members[identity.member]?.isLearner ?? false
+        events.membershipChanged(change, to: membership)
+        waiting?.answer(.success(membership))
+        return Outcome()
+    }
+
+    /// Raft's own: the members of such a change are in the records already, or it leaves a joint
+    /// configuration.
+    private func applyJointChange(_ entry: Entry) throws(ApplyFailure) -> Outcome {
+        guard let change = ConfChangeV2(entry.kind, data: entry.data), change.leavesJoint else {
             throw ApplyFailure(
-                "entry \(entry.index.rawValue) names member \(change.node.hex), but its record "
-                    + "\(member.id.hex)")
+                "entry \(entry.index.rawValue) changes several members at once, which no client can "
+                    + "ask for")
         }
-        guard !membership.removed.contains(member.id) else {
-            throw ApplyFailure("member \(member.id.hex) was removed for good and cannot be added")
-        }
+        try changeConfState(change, by: entry)
+        return Outcome()
+    }
+
+    private func changeConfState(
+        _ change: ConfChangeV2, by entry: Entry
+    ) throws(ApplyFailure) {
         guard let raft else { preconditionFailure("applied before Raft was attached") }
-        membership.add(member)
-        let confState = raft.assumeIsolated {
-            $0.membershipChanged(ConfChangeV2(change))
-        }
+        let confState = raft.assumeIsolated { $0.membershipChanged(change) }
         self.confState = (confState, since: entry.index)
         store.assumeIsolated { $0.setConfState(confState) }
-        try keep(member)
-        events.memberAdded(member)
-        return Outcome()
+    }
+
+    private func keepRemoval(of member: MemberID) throws(ApplyFailure) {
+        let key = Array(member.hex.utf8)
+        try inStore { store throws(StoreError) in
+            try store.remove(.members, key: key)
+            try store.write(.membersRemoved, key: key, value: Array("removed".utf8))
+        }
     }
 
     private func keep(_ member: ClusterMember) throws(ApplyFailure) {

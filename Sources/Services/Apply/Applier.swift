@@ -29,9 +29,11 @@ package actor Applier: StateMachine {
     package internal(set) var membership: Membership
     package internal(set) var alarms: AlarmSet
     package internal(set) var storageVersion: String?
-    private var deadlines: RequestDeadlines
+    var deadlines: RequestDeadlines
     /// Proposals that another leader was sent: their entries come back without them.
     private var forwarded: [RequestID: ClientProposal] = [:]
+    /// Changes of the membership that this member proposed, wherever they are now.
+    var changes: [RequestID: MembershipProposal] = [:]
     /// The rest of a batch that the store could not take yet.
     private var postponed: ArraySlice<CommittedEntry> = []
     /// For entries that come without their proposal: after a restart, from another leader. With
@@ -53,7 +55,11 @@ package actor Applier: StateMachine {
         didSet { presence.hasLeader = leader != .none }
     }
     /// Asked by every call on the threads of the connections.
-    package nonisolated let presence = LeaderPresence()
+    package nonisolated let presence = MemberPresence()
+    /// Whether this member has no vote yet.
+    var isLearner = false {
+        didSet { presence.isLearner = isLearner }
+    }
     /// Whether name and client URLs of this start are applied.
     var hasPublished = false
     var own = OwnProposals()
@@ -87,6 +93,10 @@ package actor Applier: StateMachine {
         /// A request that is not done by then is given up.
         public var requestTimeoutNanoseconds: UInt64
         public var leases: LeaseSettings
+        /// Members without a vote that there may be.
+        public var maxLearners = 1
+        /// Whether a change must leave a quorum that works (-strict-reconfig-check).
+        public var checksReconfiguration = true
 
         public init(
             name: String, clientURLs: [String], quotaBytes: Int64?,
@@ -126,6 +136,8 @@ package actor Applier: StateMachine {
             try StoredState(reading: store, cluster: identity.cluster)
         }
         membership = stored.membership
+        isLearner = membership.members[identity.member]?.isLearner ?? false
+        presence.isLearner = isLearner
         alarms = stored.alarms
         storageVersion = stored.storageVersion
         lessor = Lessor(on: executor, settings: settings.leases, counters: counters.leases)
@@ -163,6 +175,8 @@ package actor Applier: StateMachine {
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
         stopHeldAnswers()
+        for change in changes.values { change.answer(.failure(.stopped)) }
+        changes = [:]
         forwarded = [:]
         deadlines.removeAll()
     }
@@ -343,6 +357,7 @@ extension Applier {
             assumeIsolated { applier in
                 applier.deadlines.expire(now: applier.executor.now)
                 applier.forwarded = applier.forwarded.filter { !$0.value.isSettled }
+                applier.changes = applier.changes.filter { !$0.value.isSettled }
                 applier.publish()
                 applier.scheduleSweep()
             }

@@ -6,7 +6,8 @@ import Storage
 
 /// Told about changes as they are applied. On the applier's executor.
 package protocol ApplierEvents: AnyObject, Sendable {
-    func memberAdded(_ member: ClusterMember)
+    /// A change was carried out; `membership` is what came of it.
+    func membershipChanged(_ change: MembershipChange, to membership: Membership)
     func attributesPublished(_ member: ClusterMember)
     func clusterVersionChanged(from old: String?, to new: String)
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool)

@@ -25,10 +25,18 @@ public struct Membership: Equatable, Sendable {
     /// All members, ascending by id, as MemberList answers.
     public var sorted: [ClusterMember] { members.values.sorted { $0.id < $1.id } }
 
-    /// A member that was added, or whose peer URLs or role were changed, by a configuration change.
-    public mutating func add(_ member: ClusterMember) {
+    mutating func add(_ member: ClusterMember) {
         precondition(!removed.contains(member.id), "member \(member.id.hex) was removed for good")
         members[member.id] = member
+    }
+
+    mutating func promote(_ id: MemberID) { members[id]?.isLearner = false }
+
+    mutating func setPeerURLs(of id: MemberID, _ urls: [String]) { members[id]?.peerURLs = urls }
+
+    mutating func remove(_ id: MemberID) {
+        members[id] = nil
+        removed.insert(id)
     }
 
     /// What a started member says of itself. An unknown or removed member is left as it is: it may
