@@ -122,12 +122,7 @@ public final class RaftPeers: @unchecked Sendable {
 // MARK: - Out
 
 extension RaftPeers: PeerSender {
-    /// Proposals of a turn go in pieces of this size, as appends do.
-    private static let proposalBytes = 1 << 20
-
     public func send(_ messages: [Message]) {
-        let messages = messages.contains { $0.body.isProposal }
-            ? messages.flatMap { Self.pieces(of: $0) } : messages
         for (message, bytes) in zip(messages, EncodedMessage.encode(messages)) {
             let isSent = links.send(
                 PeerMessage(head: bytes.head, payload: bytes.payload), to: bytes.to,
@@ -137,28 +132,11 @@ extension RaftPeers: PeerSender {
             tellLost(bytes.to)
         }
     }
-
-    private static func pieces(of message: Message) -> [Message] {
-        guard case .proposal(let entries) = message.body else { return [message] }
-        var pieces: [[ProposedEntry]] = []
-        var bytes = Int.max
-        for entry in entries {
-            if bytes > proposalBytes {
-                pieces.append([])
-                bytes = 0
-            }
-            pieces[pieces.count - 1].append(entry)
-            bytes += entry.data.count
-        }
-        return pieces.map {
-            Message(from: message.from, to: message.to, term: message.term, body: .proposal($0))
-        }
-    }
 }
 
 extension Message.Body {
-    fileprivate var isProposal: Bool {
-        if case .proposal = self { true } else { false }
+    fileprivate var isReadIndex: Bool {
+        if case .readIndex = self { true } else { false }
     }
 
     /// Appends without entries go with the others: overtaking them, they would be rejected.
@@ -182,7 +160,8 @@ extension RaftPeers: PeerReceiver {
         instruments.receivedBytes.increment(by: UInt64(message.count))
         do throws(PeerFrameError) {
             let decoded = try Message(decodingFrame: message)
-            guard decoded.from == member, decoded.to == own else {
+            // A request to read may have come to that member from another one.
+            guard decoded.to == own, decoded.from == member || decoded.body.isReadIndex else {
                 throw PeerFrameError.malformed
             }
             tell(decoded)

@@ -43,7 +43,8 @@ final class PeerCallConnection: PeerConnectionOwner {
         }
         callCount += 1
         let call = WaitingCall(
-            method, request, metadata, deadline: dialer.executor.now.advanced(
+            method, request, metadata,
+            deadline: dialer.executor.now.advanced(
                 byNanoseconds: timeout)
         ) { [weak self] result in
             self?.callCount -= 1
