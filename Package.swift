@@ -116,7 +116,8 @@ let package = Package(
         tests("WAL", ["Storage", "API", "CSupport"], resources: ["Fixtures"]),
         tests("Services", ["Services", "API", "Storage", "Consensus", "Transport", "TestSupport"]),
         tests(
-            "Node", ["Node", "API", "Services", "Storage", "Consensus", "TestSupport"],
+            "Node",
+            ["Node", "API", "Transport", "Services", "Storage", "Consensus", "TestSupport"],
             resources: ["Reference"]),
         tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"], resources: ["Python"]),
     ]

@@ -58,7 +58,7 @@ public struct StatusEndpoints {
         guard run != nil || isVersion || request.path == "/health" else { return done(.notFound) }
         guard request.method == "GET" else { return done(.methodNotAllowed) }
         if let run { return run.answer(request, status, health, done) }
-        if isVersion { return done(version()) }
+        if isVersion { return done(Self.version(of: status)) }
         checkHealth(request) { [health] reason in
             if let reason {
                 health?.failures.increment()
@@ -73,7 +73,8 @@ public struct StatusEndpoints {
         }
     }
 
-    private func version() -> HTTPStatusResponse {
+    /// The answer to /version.
+    static func version(of status: any ServerStatus) -> HTTPStatusResponse {
         var body = JSONText()
         body.raw("{\"etcdserver\":")
         body.string(ProductVersion.etcd)

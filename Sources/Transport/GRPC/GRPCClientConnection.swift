@@ -60,6 +60,11 @@ public final class GRPCClientConnection: @unchecked Sendable {
     /// Calls that are under way.
     public var callCount: Int { http2.session.openStreamCount }
 
+    /// Bytes that the kernel, or what stands for it, has taken since the beginning.
+    var takenBytes: Int { http2.writtenBytes - http2.stream.bufferedBytes }
+    /// Whether it would take no more.
+    var isBlocked: Bool { http2.stream.bufferedBytes > 0 }
+
     // MARK: Calls
 
     /// Calls a unary method. `write` encodes the request, at most `capacity` bytes, in place.
@@ -126,6 +131,12 @@ public final class GRPCClientConnection: @unchecked Sendable {
     /// Closes at once.
     public func abort() {
         isClosing = true
+        http2.abort()
+    }
+
+    /// Gives the connection up as lost: calls under way end with UNAVAILABLE and `reason`.
+    func lose(_ reason: String) {
+        becomeUnavailable(reason)
         http2.abort()
     }
 

@@ -21,6 +21,8 @@ class HTTP2Connection: HTTP2SessionOwner {
     /// Nothing more is received; what is gathered goes out and the stream is closed.
     private var isClosing = false
     private(set) final var isClosed = false
+    /// Bytes given to the stream since the beginning.
+    private(set) final var writtenBytes = 0
 
     init(_ stream: any ByteStream, session: HTTP2Session, sink: OutputSink) {
         self.stream = stream
@@ -116,6 +118,7 @@ class HTTP2Connection: HTTP2SessionOwner {
             let isSound = session.gather(into: sink, limit: Self.writeBytes)
             isMore = sink.bytes.count >= Self.writeBytes && isSound
             if !sink.bytes.isEmpty {
+                writtenBytes += sink.bytes.count
                 stream.write(sink.bytes.bytes)
                 sink.bytes.reset(keepingCapacity: 2 * Self.writeBytes)
             }

@@ -1,0 +1,108 @@
+// Where the other members connect: lanes and calls over gRPC, a few questions over HTTP/1.1, on
+// the same listeners.
+
+import API
+import Logging
+import Transport
+
+/// The listeners of the peer port and the servers behind them. All of it on one executor.
+public final class PeerPort {
+    private let executor: any ActorExecutor
+    private let acceptor: PeerAcceptor
+    private let grpc: GRPCServer
+    private let http: HTTP1Server
+    private let connections: ConnectionAcceptor
+    private let logger: Logger
+    private var listeners: [Listener] = []
+
+    /// - Parameter acceptor: admits calls and takes the lanes.
+    /// - Parameter services: what else members may call; only those that `acceptor` admits.
+    public init(
+        _ acceptor: PeerAcceptor, services: GRPCMethods = GRPCMethods(),
+        status: any PeerPortStatus, settings: PeerSettings = PeerSettings(),
+        clock: any WallClock, on executor: any ActorExecutor, logger: Logger
+    ) {
+        self.executor = executor
+        self.acceptor = acceptor
+        self.logger = logger
+        var methods = services
+        acceptor.register(in: &methods)
+        let grpc = GRPCServer(
+            methods, configuration: GRPCServerConfiguration(settings), on: executor)
+        self.grpc = grpc
+        let endpoints = PeerEndpoints(status)
+        let http = HTTP1Server(on: executor, clock: clock) { request, responder in
+            let answer = endpoints.answer(HTTPStatusRequest(request))
+            responder.respond(
+                status: answer.status, headers: HTTP1Headers(answer), body: answer.body)
+        }
+        self.http = http
+        connections = ConnectionAcceptor(
+            on: executor,
+            http2: { stream, bytes in grpc.accept(stream, firstBytes: bytes) },
+            http1: { stream, bytes in http.accept(stream, firstBytes: bytes) })
+    }
+
+    /// Listens, and serves at once. On `loop`, which is the executor.
+    public func listen(
+        _ endpoints: [Endpoint], on loop: EventLoop, options: ListenerOptions = ListenerOptions()
+    ) throws(TransportError) {
+        for endpoint in endpoints {
+            let listener = try Listener(endpoint, on: loop, options: options, logger: logger) {
+                [weak self] in self?.accept($0, loop)
+            }
+            listeners.append(listener)
+            logger.info(
+                "serving peer traffic insecurely; this is strongly discouraged!",
+                metadata: .fields(["address": .string("\(listener.endpoint)")]))
+        }
+    }
+
+    /// Where it listens.
+    public var endpoints: [Endpoint] { listeners.map(\.endpoint) }
+
+    private func accept(_ socket: AcceptedSocket, _ loop: EventLoop) {
+        do throws(TransportError) {
+            serve(try socket.open(on: loop))
+        } catch {
+            logger.warning(
+                "failed to take a connection", metadata: .fields(["error": .string("\(error)")]))
+        }
+    }
+
+    /// Serves a stream that came by another way than the listeners.
+    public func serve(_ stream: any ByteStream) { connections.accept(stream) }
+
+    /// `member` was removed from the cluster: its lanes are closed, and it is told why.
+    public func removed(_ member: MemberID) { acceptor.removed(member) }
+
+    /// Closes the lanes, lets calls under way end within `grace` nanoseconds, then calls `done`.
+    public func drain(grace: UInt64, _ done: @escaping () -> Void) {
+        for listener in listeners { listener.close() }
+        listeners = []
+        connections.abort()
+        acceptor.stop()
+        let http = http
+        grpc.drain(grace: grace) { http.drain(grace: grace, done) }
+    }
+}
+
+extension GRPCServerConfiguration {
+    /// For members: they ping as they like, and send long messages.
+    init(_ settings: PeerSettings) {
+        self.init()
+        maxReceiveMessageBytes = settings.maxMessageBytes
+        maxHeldRequestBytes = settings.maxMessageBytes
+        keepaliveMinTime = 0
+        // Callers ping as long as they live.
+        keepaliveInterval = 2 * settings.silenceTimeout
+        keepaliveTimeout = settings.silenceTimeout
+    }
+}
+
+extension HTTP1Headers {
+    init(_ answer: HTTPStatusResponse) {
+        self.init()
+        for header in answer.headers { add(header.name, header.value) }
+    }
+}

@@ -1,0 +1,185 @@
+// Raft's messages over the links to the other members: out through PeerLinks, in through the lanes
+// of the peer port.
+
+import API
+import Consensus
+import Logging
+import Transport
+
+/// Between a RaftNode and its peers.
+///
+/// `@unchecked Sendable`: used on one executor only, which is that of the node, of the links and of
+/// the peer port's connections.
+public final class RaftPeers: @unchecked Sendable {
+    /// Links, calls and streams to the other members.
+    public let links: PeerLinks
+    let own: MemberID
+    let executor: any ActorExecutor
+    let logger: Logger
+    private let metrics: PeerMetrics
+    private(set) var raft: RaftNode?
+    private let onRemoval: (MemberID) -> Void
+
+    /// Messages that came in this turn.
+    private var gathered: [Message] = []
+    /// Members to whom messages of this turn were lost.
+    private var lost: Set<MemberID> = []
+    private var isTurnEndComing = false
+    private var instruments: [MemberID: PeerMetrics.Instruments] = [:]
+    /// What was last said of a lane that failed, so that it is said once.
+    var saidFailures: [MemberID: String] = [:]
+
+    /// - Parameter onRemoval: called when another member says that this one was removed from the
+    ///   cluster, each time it says so.
+    public init(
+        member: MemberID, links: PeerLinks, metrics: PeerMetrics, logger: Logger,
+        onRemoval: @escaping (_ saidBy: MemberID) -> Void
+    ) {
+        own = member
+        self.links = links
+        executor = links.executor
+        self.metrics = metrics
+        self.logger = logger
+        self.onRemoval = onRemoval
+        links.observer = self
+    }
+
+    /// Whom messages are for. Before it is known they are dropped.
+    public func attach(_ raft: RaftNode) { self.raft = raft }
+
+    /// Ends all links. Nothing is handed to the node any more.
+    public func stop() {
+        raft = nil
+        links.stop()
+    }
+
+    // MARK: Members
+
+    /// Begins the link to `member`, or changes where it leads.
+    public func set(_ member: MemberID, urls: [String]) {
+        guard member != own else { return }
+        instruments(of: member).isKnown.set(1)
+        links.set(member, urls: urls)
+    }
+
+    /// The member is none any more.
+    public func remove(_ member: MemberID) {
+        instruments(of: member).isKnown.set(0)
+        instruments(of: member).isActive.set(0)
+        links.remove(member)
+        saidFailures[member] = nil
+        instruments[member] = nil
+    }
+
+    /// Nanoseconds for which messages have got through to `member`; nil if they do not.
+    public func activeTime(of member: MemberID) -> UInt64? {
+        links.status(of: member)?.activeSince.map { executor.now.nanoseconds(since: $0) }
+    }
+
+    func instruments(of member: MemberID) -> PeerMetrics.Instruments {
+        if let known = instruments[member] { return known }
+        let new = metrics.instruments(of: member)
+        instruments[member] = new
+        return new
+    }
+
+    // MARK: The end of a turn
+
+    private func atTurnEnd() {
+        guard !isTurnEndComing else { return }
+        isTurnEndComing = true
+        executor.atTurnEnd(.gather) { [self] in
+            isTurnEndComing = false
+            tellNode()
+        }
+    }
+
+    private func tellNode() {
+        let messages = gathered
+        let lost = lost
+        gathered = []
+        self.lost = []
+        guard let raft else { return }
+        raft.assumeIsolated { raft in
+            for member in lost { raft.unreachable(member) }
+            if !messages.isEmpty { raft.receive(messages) }
+        }
+    }
+
+    func tellLost(_ member: MemberID) {
+        lost.insert(member)
+        atTurnEnd()
+    }
+
+    func tell(_ message: Message) {
+        gathered.append(message)
+        atTurnEnd()
+    }
+
+    func tellRemoval(saidBy member: MemberID) { onRemoval(member) }
+}
+
+// MARK: - Out
+
+extension RaftPeers: PeerSender {
+    public func send(_ messages: [Message]) {
+        for (message, bytes) in zip(messages, EncodedMessage.encode(messages)) {
+            let isSent = links.send(
+                PeerMessage(head: bytes.head, payload: bytes.payload), to: bytes.to,
+                on: message.body.lane)
+            if isSent { continue }
+            instruments(of: bytes.to).sendFailures.increment()
+            tellLost(bytes.to)
+        }
+    }
+}
+
+extension Message.Body {
+    fileprivate var isReadIndex: Bool {
+        if case .readIndex = self { true } else { false }
+    }
+
+    /// Appends without entries go with the others: overtaking them, they would be rejected.
+    fileprivate var lane: PeerLane {
+        switch self {
+        case .append, .proposal, .snapshot: .appends
+        case .appendResponse, .vote, .voteResponse, .preVote, .preVoteResponse, .timeoutNow,
+            .heartbeat, .heartbeatResponse, .readIndex, .readIndexResponse:
+            .messages
+        }
+    }
+}
+
+// MARK: - In
+
+extension RaftPeers: PeerReceiver {
+    public func received(
+        _ message: sending UnsafeRawBufferPointer, from member: MemberID, on lane: PeerLane
+    ) throws(PeerMessageRefusal) {
+        let instruments = instruments(of: member)
+        instruments.receivedBytes.increment(by: UInt64(message.count))
+        do throws(PeerFrameError) {
+            let decoded = try Message(decodingFrame: message)
+            // A request to read may have come to that member from another one.
+            guard decoded.to == own, decoded.from == member || decoded.body.isReadIndex else {
+                throw PeerFrameError.malformed
+            }
+            tell(decoded)
+        } catch {
+            instruments.receiveFailures.increment()
+            logger.warning(
+                "failed to decode a message of another member",
+                metadata: .fields([
+                    "local-member-id": .string(own.hex),
+                    "remote-peer-id": .string(member.hex), "error": .string("\(error)"),
+                ]))
+            throw PeerMessageRefusal("\(error)")
+        }
+    }
+
+    public func opened(_ lane: PeerLane, by caller: PeerHello) {
+        // One that this member has not heard of in its log is answered all the same.
+        if links.status(of: caller.from) == nil { set(caller.from, urls: caller.urls) }
+        links.heard(from: caller.from)
+    }
+}
