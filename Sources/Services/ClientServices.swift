@@ -12,13 +12,17 @@ package struct ClientServices: Sendable {
     private let ids: RequestIDSource
     private let maxTxnOperations: Int
     private let watches: WatchHub
+    private let clock: any WallClock
+    private let isPeerURL: @Sendable (String) -> Bool
 
     /// - Parameters:
     ///   - maxRequestBytes: the largest proposal.
     ///   - maxTxnOperations: the longest list of a transaction.
+    ///   - isPeerURL: whether a text is the peer URL of a member.
     package init(
         raft: RaftNode, applier: Applier, ids: RequestIDSource, maxRequestBytes: Int,
-        maxTxnOperations: Int = Limits.txnOperations
+        maxTxnOperations: Int = Limits.txnOperations, clock: any WallClock,
+        isPeerURL: @escaping @Sendable (String) -> Bool
     ) {
         gate = ProposalGate(
             raft: raft, applier: applier, ids: ids, maxRequestBytes: maxRequestBytes)
@@ -26,6 +30,8 @@ package struct ClientServices: Sendable {
         self.applier = applier
         self.ids = ids
         self.maxTxnOperations = maxTxnOperations
+        self.clock = clock
+        self.isPeerURL = isPeerURL
         watches = applier.watches
     }
 
@@ -38,19 +44,34 @@ package struct ClientServices: Sendable {
     package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
         var methods = GRPCMethods(instrument: instrument)
         let kv = kv
-        let leases = LeaseService(gate: gate, reads: reads, ids: ids)
+        let leases = leases
         kv.register(in: &methods)
         leases.register(in: &methods)
         let services = InnerServices(kv: kv, leases: leases)
         LockService(services).register(in: &methods)
         ElectionService(services).register(in: &methods)
         WatchService(hub: watches, arenas: gate.arenas).register(in: &methods)
-        ClusterService(gate: gate, reads: reads).register(in: &methods)
-        MaintenanceService(gate: gate, reads: reads).register(in: &methods)
+        cluster.register(in: &methods)
+        maintenance.register(in: &methods)
         HealthService(gate: gate).register(in: &methods)
         methods.interceptor = { [presence = applier.presence] context in
             checkMetadata(context, hasLeader: presence.hasLeader)
+                ?? (presence.isLearner ? refusalOfLearner(context.method) : nil)
         }
+        return methods
+    }
+
+    private var leases: LeaseService { LeaseService(gate: gate, reads: reads, ids: ids) }
+    private var maintenance: MaintenanceService { MaintenanceService(gate: gate, reads: reads) }
+    private var cluster: ClusterService {
+        ClusterService(gate: gate, reads: reads, ids: ids, isPeerURL: isPeerURL, clock: clock)
+    }
+
+    /// What other members may call.
+    package var peerMethods: GRPCMethods {
+        var methods = GRPCMethods()
+        PeerService(cluster: cluster, leases: leases, maintenance: maintenance)
+            .register(in: &methods)
         return methods
     }
 
@@ -97,4 +118,15 @@ private func checkMetadata(_ context: CallContext, hasLeader: Bool) -> Status? {
     if hasLeader { return nil }
     let wantsLeader = context.withMetadata("hasleader") { $0?.elementsEqual("true".utf8) ?? false }
     return wantsLeader ? .noLeader : nil
+}
+
+/// A learner may lag behind: it answers for itself, and serves a Range that does not mind
+/// (reference: semantics.md, Cluster; for Range see KVService).
+private func refusalOfLearner(_ method: String) -> Status? {
+    switch method {
+    case "/etcdserverpb.Maintenance/Status", "/etcdserverpb.Maintenance/Snapshot",
+        "/etcdserverpb.KV/Range":
+        nil
+    default: .notSupportedForLearner
+    }
 }

@@ -25,6 +25,7 @@ package actor Applier: StateMachine {
     package nonisolated let lessor: Lessor
     /// Set once, before anything is applied: Raft and the state it drives need each other.
     var raft: RaftNode?
+    package nonisolated let others: any OtherMembers
 
     package internal(set) var membership: Membership
     package internal(set) var alarms: AlarmSet
@@ -47,6 +48,8 @@ package actor Applier: StateMachine {
     var term = Term.zero {
         didSet { watches.assumeIsolated { [term] in $0.termChanged(to: term) } }
     }
+    /// Nothing is applied or answered any more.
+    private(set) var isDetached = false
     /// Told the term that its answers carry.
     let watches: WatchHub
     /// Who has a say, and since which entry.
@@ -119,9 +122,11 @@ package actor Applier: StateMachine {
         _ identity: Identity, settings: Settings, store: MVCCStore, watches: WatchHub,
         leasedKeys: [StoreSummary.LeasedKey], ids: RequestIDSource,
         on executor: any ActorExecutor, events: any ApplierEvents,
+        others: any OtherMembers = NoOtherMembers(),
         counters: ApplierCounters = ApplierCounters(), logger: Logger
     ) throws {
         self.identity = identity
+        self.others = others
         self.settings = settings
         self.store = store
         self.watches = watches
@@ -169,6 +174,7 @@ package actor Applier: StateMachine {
     /// then the two hold each other. What was postponed is in the log, for the next start.
     package func detach() {
         raft = nil
+        isDetached = true
         lessor.assumeIsolated { $0.stop() }
         observers = KeyObservers()
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }

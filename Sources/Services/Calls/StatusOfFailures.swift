@@ -29,6 +29,16 @@ extension Status {
         }
     }
 
+    /// Why leadership was not handed over.
+    init(_ failure: TransferFailure) {
+        switch failure {
+        case .notLeader: self = .notLeader
+        case .notVoter, .noHeir: self = .badLeaderTransferee
+        case .timedOut, .leaderChanged: self = .timeoutLeaderTransfer
+        case .stopped: self = .stopped
+        }
+    }
+
     /// This member's disk failed: it takes no writes until it is started again. UNAVAILABLE lets a
     /// client turn to another member; whether a write under way was stored is not known.
     static func logFailed(_ failure: EntryStoreFailure) -> Status {

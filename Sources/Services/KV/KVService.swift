@@ -65,6 +65,9 @@ struct KVService: Sendable {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(RangeRequest.self, bytes, in: arena)
+            if reads.applier.presence.isLearner, !request.isSerializable {
+                throw RequestRefusal(.notSupportedForLearner)
+            }
             try checkRange(request)
             reads.submit(
                 PendingRange(

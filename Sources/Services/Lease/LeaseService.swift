@@ -73,20 +73,64 @@ struct LeaseService: Sendable {
         defer { gate.arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(LeaseTimeToLiveRequest.self, bytes, in: arena)
-            let (id, wantsKeys) = (request.id, request.wantsKeys)
-            // etcd waits for what is committed to be applied; this also asks whether the leader
-            // still is one, and a round serves all reads of the turn.
-            let read = StateRead(of: reads.applier, isSerializable: false) { applier in
-                guard applier.timeToLive(id, wantsKeys: wantsKeys) else {
-                    return reply.fail(.notForwarded)
+            let (id, wantsKeys, applier) = (request.id, request.wantsKeys, reads.applier)
+            let message = [UInt8](bytes)
+            applier.executor.post {
+                applier.assumeIsolated { applier in
+                    LeaderQuestion(of: applier, .timeToLive, message) { _ in
+                        timeToLive(id, wantsKeys: wantsKeys, reply)
+                    } done: { result in
+                        applier.assumeIsolated { applier in
+                            applier.pass(result, under: applier.header(), to: reply)
+                        }
+                    }.ask()
                 }
-                applier.response.take { reply.respond($0) }
-            } failed: {
-                reply.fail($0)
             }
-            reads.submit(read)
         } catch {
             reply.fail(error.status)
+        }
+    }
+
+    /// As the leader, for a member that was asked.
+    func timeToLiveHere(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+        let arena = gate.arenas.take()
+        defer { gate.arenas.putBack(arena) }
+        do throws(RequestRefusal) {
+            let request = try decodeRequest(LeaseTimeToLiveRequest.self, bytes, in: arena)
+            timeToLive(request.id, wantsKeys: request.wantsKeys, reply)
+        } catch {
+            reply.fail(error.status)
+        }
+    }
+
+    /// etcd waits for what is committed to be applied; this also asks whether the leader still is
+    /// one, and a round serves all reads of the turn.
+    private func timeToLive(_ id: LeaseID, wantsKeys: Bool, _ reply: any Replying) {
+        let read = StateRead(of: reads.applier, isSerializable: false) { applier in
+            guard applier.timeToLive(id, wantsKeys: wantsKeys) else {
+                return reply.fail(.notLeader)
+            }
+            applier.response.take { reply.respond($0) }
+        } failed: {
+            reply.fail($0)
+        }
+        reads.submit(read)
+    }
+
+    /// As the leader, for a member that was asked.
+    func renewHere(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+        let lease: LeaseID
+        do throws(WireError) {
+            lease = try LeaseKeepAliveRequest.id(in: bytes)
+        } catch {
+            return reply.fail(.malformedRequest(error))
+        }
+        let applier = reads.applier
+        applier.executor.post {
+            applier.assumeIsolated { applier in
+                guard applier.leads else { return reply.fail(.notLeader) }
+                applier.renew(lease, by: reads, for: ForwardedRenewal(reply))
+            }
         }
     }
 
@@ -128,12 +172,6 @@ extension Applier {
             return true
         }
     }
-}
-
-extension Status {
-    /// Ours: a client turns to another member.
-    fileprivate static let notForwarded = Status(
-        .unavailable, "cairn: another member leads, and requests are not forwarded to it yet")
 }
 
 func decodeRequest<Request: WireMessage>(

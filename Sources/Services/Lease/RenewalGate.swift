@@ -31,8 +31,34 @@ struct RenewalGate: Sendable {
 }
 
 extension Applier {
+    /// Whether this member is the leader, as far as it knows.
+    var leads: Bool { leader == identity.member }
+
+    /// The leader alone knows how long a lease lives.
+    func renew(_ lease: LeaseID, by reads: ReadGate, for receiver: any RenewalReceiver) {
+        if leads { return renewHere(lease, by: reads, for: receiver) }
+        var request = ByteBuffer(capacity: 16)
+        request.appendLeaseRequest(lease)
+        let header = header()
+        LeaderQuestion(of: self, .renewLease, request.array) { applier in
+            applier.renewHere(lease, by: reads, for: receiver)
+        } done: { answer in
+            receiver.renewed(lease, header, ttl: answer.flatMap(Self.grantedTTL))
+        }.ask()
+    }
+
+    private static func grantedTTL(in answer: [UInt8]) -> Result<Int64, Status> {
+        let arena = Arena()
+        do throws(WireError) {
+            let response = try LeaseKeepAliveResponse.decode(answer, in: arena)
+            return withExtendedLifetime(arena) { .success(response.ttl) }
+        } catch {
+            return .failure(.malformedRequest(error))
+        }
+    }
+
     /// A lease that is not known may have been granted just now: that is to be applied first.
-    fileprivate func renew(
+    private func renewHere(
         _ lease: LeaseID, by reads: ReadGate, for receiver: any RenewalReceiver
     ) {
         let header = header()

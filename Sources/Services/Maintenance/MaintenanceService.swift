@@ -15,6 +15,9 @@ struct MaintenanceService: Sendable {
         }
         methods.unary("/etcdserverpb.Maintenance/Hash") { call, bytes in hash(bytes, call) }
         methods.unary("/etcdserverpb.Maintenance/HashKV") { call, bytes in hashKV(bytes, call) }
+        methods.unary("/etcdserverpb.Maintenance/MoveLeader") { call, bytes in
+            moveLeader(bytes, call)
+        }
     }
 
     func status(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
@@ -64,6 +67,7 @@ extension Applier {
         fields.dbSize = size.total
         fields.dbSizeInUse = size.inUse
         fields.dbSizeQuota = settings.reportedQuota
+        fields.isLearner = isLearner
         if leader == .none { fields.errors.append(Status.noLeader.message) }
         fields.errors += alarms.list(.none).map(\.text)
         fields.storageVersion = storageVersion ?? ""
