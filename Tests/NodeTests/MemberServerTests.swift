@@ -90,7 +90,7 @@ struct MemberServerTests {
         let directory = try TemporaryDirectory()
         let log = ServerLog(to: LogSink(descriptor: -1), level: .error)
         for life in 0..<3 {
-            let server = try MemberServer(configuration(directory), log: log)
+            let server = try MemberServer.serving(configuration(directory), log: log)
             let client = try Client(server)
             #expect(try count(client) == Int64(life))
             #expect(try put("key\(life)", "value", client) == Int64(life) + 2)
@@ -103,10 +103,10 @@ struct MemberServerTests {
     func second() throws {
         let directory = try TemporaryDirectory()
         let log = ServerLog(to: LogSink(descriptor: -1), level: .error)
-        let server = try MemberServer(configuration(directory), log: log)
+        let server = try MemberServer.serving(configuration(directory), log: log)
         defer { server.stop() }
         #expect(throws: RecoveryError.self) {
-            try MemberServer(configuration(directory), log: log)
+            try MemberServer.serving(configuration(directory), log: log)
         }
         let client = try Client(server)
         #expect(try put("a", "1", client) == 2)

@@ -25,6 +25,8 @@ public struct Configuration: Sendable {
     public let locksMemory: Bool
     /// -max-learners
     public let maxLearners: Int
+    /// -strict-reconfig-check: a change must leave a quorum that works.
+    public let checksReconfiguration: Bool
 
     /// Where the member's data lies (etcd's layout).
     public var memberDirectory: String { dataDirectory + "/member" }

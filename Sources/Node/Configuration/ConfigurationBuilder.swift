@@ -28,7 +28,8 @@ struct ConfigurationBuilder {
             bootstrap: bootstrap(name, advertised), raft: raft, storage: try storage(),
             limits: try limits(), keepalive: try keepalive(), watch: try watch(),
             httpAccess: httpAccess(), logging: try logging(), featureGates: gates(),
-            locksMemory: bool("memory-mlock"), maxLearners: Int(int("max-learners")))
+            locksMemory: bool("memory-mlock"), maxLearners: Int(int("max-learners")),
+            checksReconfiguration: bool("strict-reconfig-check"))
     }
 
     /// What is known to etcd and not done here is refused rather than quietly left out.

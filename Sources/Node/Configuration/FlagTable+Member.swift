@@ -163,7 +163,7 @@ extension FlagTable {
             "discovery-srv-name", .text, default: "", .notServedYet,
             "suffix appended to the SRV service names as -<suffix>"),
         FlagDefinition(
-            "strict-reconfig-check", .bool, default: "true", .noEffect("one member only"),
+            "strict-reconfig-check", .bool, default: "true", .served,
             "refuse membership changes that would lose quorum"),
         FlagDefinition(
             "pre-vote", .bool, default: "true", .served,

@@ -10,18 +10,76 @@ public struct BootstrapError: Error, Hashable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// What a new member is to the cluster that it founds.
-public struct FoundingMember: Hashable, Sendable {
-    public let id: MemberID
-    public let clusterID: ClusterID
-    public let name: String
-    public let peerURLs: [String]
+/// Who belongs to a cluster when this member first starts.
+public struct FirstMembers: Hashable, Sendable {
+    public let cluster: ClusterID
+    /// This member.
+    public let own: MemberID
+    /// Ascending by id, which is the order of a new cluster's first entries.
+    public let members: [ClusterMember]
+
+    init(cluster: ClusterID, own: MemberID, members: [ClusterMember]) {
+        self.cluster = cluster
+        self.own = own
+        self.members = members.sorted { $0.id < $1.id }
+    }
+
+    public var others: [ClusterMember] { members.filter { $0.id != own } }
 }
 
 extension Configuration {
-    /// This member as the founder of its cluster.
+    /// Whether this member, if it has no data, joins a cluster that is there.
+    public var joinsExisting: Bool { bootstrap.state == "existing" }
+
+    /// The members of a cluster that is founded by this start, at each of them.
     /// - Throws: with etcd's words when the flags do not fit together.
-    public func foundingMember() throws(BootstrapError) -> FoundingMember {
+    public func foundingMembers() throws(BootstrapError) -> FirstMembers {
+        let members = try checkedInitialMembers().map { name, urls in
+            let texts = urls.map(\.description)
+            return ClusterMember(
+                id: MemberIdentity.member(peerURLs: texts, token: bootstrap.token),
+                peerURLs: texts, name: name)
+        }
+        guard let own = members.first(where: { $0.name == name }) else {
+            preconditionFailure("the own name was found before")
+        }
+        return FirstMembers(
+            cluster: MemberIdentity.cluster(members: members.map(\.id)), own: own.id,
+            members: members)
+    }
+
+    /// The members of the cluster that this member joins; `found` is what these say of themselves.
+    /// - Throws: with etcd's words when the flags do not fit to it (ValidateClusterAndAssignIDs).
+    public func joiningMembers(
+        _ found: [ClusterMember], of cluster: ClusterID
+    ) throws(BootstrapError) -> FirstMembers {
+        let named = try checkedInitialMembers()
+        func mismatch(_ reason: String) -> BootstrapError {
+            BootstrapError(
+                "error validating peerURLs {ClusterID:\(cluster.hex) Members:"
+                    + "\(found.map { "\($0.id.hex):\($0.peerURLs)" })}: \(reason)")
+        }
+        guard named.count == found.count else { throw mismatch("member count is unequal") }
+        var own: MemberID?
+        for (name, urls) in named {
+            let wanted = Set(urls.map(Self.resolved))
+            guard let member = found.first(where: { Set(Self.resolved($0)) == wanted }) else {
+                throw mismatch(
+                    "unmatched member while checking PeerURLs (\(urls.map(\.description)))")
+            }
+            if name == self.name { own = member.id }
+        }
+        guard let own else { preconditionFailure("the own name was found before") }
+        return FirstMembers(cluster: cluster, own: own, members: found)
+    }
+
+    /// Where the other members of -initial-cluster can be asked.
+    public func otherPeerURLs() throws(BootstrapError) -> [String] {
+        try initialMembers().filter { $0.key != name }.values.flatMap { $0 }.map(\.description)
+            .sorted()
+    }
+
+    private func checkedInitialMembers() throws(BootstrapError) -> [String: [ServerURL]] {
         let members = try initialMembers()
         if let urls = repeatedURL(in: members) {
             throw BootstrapError("initial cluster \(urls) has duplicate url")
@@ -31,16 +89,6 @@ extension Configuration {
                 "couldn't find local name \(GoNotation.quoted(name)) in the initial cluster "
                     + "configuration")
         }
-        guard members.count == 1 else {
-            throw BootstrapError(
-                "--initial-cluster has \(members.count) members; this version of cairn serves "
-                    + "clusters of one member only")
-        }
-        guard bootstrap.state == "new" else {
-            throw BootstrapError(
-                "--initial-cluster-state=\(bootstrap.state) is known to etcd but joining a "
-                    + "cluster is not served by this version of cairn yet")
-        }
         guard own.map(Self.resolved) == advertised.peer.map(Self.resolved) else {
             let cluster = own.map { "\(name)=\($0)" }.joined(separator: ",")
             let peers = advertised.peer.map(\.description).joined(separator: ",")
@@ -48,10 +96,7 @@ extension Configuration {
                 "--initial-cluster has \(cluster) but missing from "
                     + "--initial-advertise-peer-urls=\(peers)")
         }
-        let urls = own.map(\.description)
-        let id = MemberIdentity.member(peerURLs: urls, token: bootstrap.token)
-        return FoundingMember(
-            id: id, clusterID: MemberIdentity.cluster(members: [id]), name: name, peerURLs: urls)
+        return members
     }
 
     /// `name=url,name=url`; a name may come several times.
@@ -79,5 +124,13 @@ extension Configuration {
     private static func resolved(_ url: ServerURL) -> String {
         url.host == "localhost"
             ? "\(url.scheme.rawValue)://127.0.0.1:\(url.port)" : url.description
+    }
+
+    private static func resolved(_ member: ClusterMember) -> [String] {
+        member.peerURLs.map { text in
+            do throws(FlagValueError) { return resolved(try ServerURL(parsing: text)) } catch {
+                return text
+            }
+        }
     }
 }

@@ -35,10 +35,3 @@ extension EntryStoreFailure {
         self.init(error.isDiskFull ? .noSpace : .other, error.description)
     }
 }
-
-/// The links of a member that is alone.
-final class NoPeers: PeerSender {
-    func send(_ messages: [Message]) {
-        preconditionFailure("a single member has nobody to send \(messages.count) messages to")
-    }
-}

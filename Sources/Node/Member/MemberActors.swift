@@ -5,6 +5,7 @@ import API
 import Consensus
 import Services
 import Storage
+import Transport
 
 /// Raft and what it drives, not started yet.
 struct MemberActors: Sendable {
@@ -16,14 +17,16 @@ struct MemberActors: Sendable {
     let raft: RaftNode
     let services: ClientServices
     let events: MemberEvents
+    let peers: ClusterPeers
     /// Nil when the operator wants none.
     let autoCompactor: AutoCompactor?
 
-    /// On `executor`, where all of them will run.
+    /// On the dialer's executor, where all of them will run.
     init(
         _ recovered: RecoveredMember, _ configuration: Configuration,
-        on executor: any ActorExecutor, metrics: ServerMetrics, serverLog: ServerLog
+        dialer: any StreamDialer, metrics: ServerMetrics, serverLog: ServerLog
     ) throws {
+        let executor = dialer.executor
         identity = recovered.identity
         store = recovered.store
         log = recovered.log
@@ -32,21 +35,32 @@ struct MemberActors: Sendable {
             member: identity.member,
             startMilliseconds: SystemClock().nanosecondsSinceEpoch / 1_000_000)
         events = MemberEvents(identity, metrics: metrics, logger: logger)
+        let links = PeerLinks(
+            cluster: identity.cluster, member: identity.member,
+            urls: configuration.advertised.peer.map(\.description), dialer: dialer,
+            random: SystemRandom())
+        let raftPeers = RaftPeers(
+            member: identity.member, links: links,
+            metrics: PeerMetrics(metrics.registry, own: identity.member), logger: logger,
+            onRemoval: { [events] in events.wasRemoved(saidBy: $0) })
+        peers = ClusterPeers(raftPeers, own: identity.member)
         watches = WatchHub(
             identity, store: store, settings: WatchSettings(configuration), on: executor,
             random: SystemRandom(), counters: WatchCounters(metrics.watch))
         applier = try Applier(
             identity, settings: Applier.Settings(configuration), store: store, watches: watches,
             leasedKeys: recovered.summary.leases, ids: ids, on: executor, events: events,
-            counters: ApplierCounters(metrics), logger: logger)
+            others: peers, counters: ApplierCounters(metrics), logger: logger)
         raft = try RaftNode(
             id: identity.member, options: RaftNodeOptions(configuration),
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
-            peers: NoPeers(), machine: applier, random: SystemRandom(),
+            peers: raftPeers, machine: applier, random: SystemRandom(),
             logger: serverLog.logger("raft"))
-        if let version = applier.assumeIsolated({ $0.membership.clusterVersion }) {
-            events.hasVersion(version)
-        }
+        raftPeers.attach(raft)
+        events.follow(peers)
+        let membership = applier.assumeIsolated { $0.membership }
+        peers.begin(membership, besides: recovered.others)
+        if let version = membership.clusterVersion { events.hasVersion(version) }
         events.follow(
             LogKeeper(
                 recovered.log, newest: recovered.snapshot,
@@ -55,7 +69,8 @@ struct MemberActors: Sendable {
         services = ClientServices(
             raft: raft, applier: applier, ids: ids,
             maxRequestBytes: configuration.limits.maxRequestBytes,
-            maxTxnOperations: configuration.limits.maxTxnOperations)
+            maxTxnOperations: configuration.limits.maxTxnOperations, clock: SystemClock(),
+            isPeerURL: { (try? ServerURL(parsing: $0)) != nil })
         autoCompactor = configuration.storage.autoCompaction.map {
             [services, events, applier] policy in
             AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
@@ -76,6 +91,8 @@ extension Applier.Settings {
             // Reference: semantics.md, Limits and interceptors.
             requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds,
             leases: LeaseSettings(configuration))
+        maxLearners = configuration.maxLearners
+        checksReconfiguration = configuration.checksReconfiguration
     }
 }
 

@@ -8,18 +8,28 @@ import Logging
 import Services
 import Storage
 
-/// On the executor of the applied state, but for `whenReady`.
+/// Why a member stops by itself.
+public enum MemberEnd: Sendable {
+    /// The cluster goes on without it, for good.
+    case removed
+}
+
+/// On the executor of the applied state, but for `whenReady` and `whenEnded`.
 final class MemberEvents: ApplierEvents {
     private let identity: Applier.Identity
     private let metrics: ServerMetrics
     private let logger: Logger
     typealias Ready = @Sendable (Result<Void, any Error>) -> Void
+    typealias Ended = @Sendable (MemberEnd) -> Void
 
     private struct State {
         var hasPublished = false
         var hasVersion = false
         var ready: Ready?
         var keeper: LogKeeper?
+        var peers: ClusterPeers?
+        var wasRemoved = false
+        var ended: Ended?
     }
     private let state = Locked(State())
 
@@ -49,6 +59,18 @@ final class MemberEvents: ApplierEvents {
     /// The keeper is told of commits.
     func follow(_ keeper: LogKeeper) { state.withLock { $0.keeper = keeper } }
 
+    /// The links are told of changes.
+    func follow(_ peers: ClusterPeers) { state.withLock { $0.peers = peers } }
+
+    /// Calls `ended` once: when the member has no place in its cluster any more.
+    func whenEnded(_ ended: @escaping Ended) {
+        let wasRemoved = state.withLock { state in
+            if !state.wasRemoved { state.ended = ended }
+            return state.wasRemoved
+        }
+        if wasRemoved { ended(.removed) }
+    }
+
     private func checkReady() {
         let ready = state.withLock { state -> Ready? in
             guard state.hasPublished, state.hasVersion else { return nil }
@@ -59,16 +81,49 @@ final class MemberEvents: ApplierEvents {
 
     // MARK: ApplierEvents
 
-    func memberAdded(_ member: ClusterMember) {
-        logger.info(
-            "added member",
+    func membershipChanged(_ change: MembershipChange, to membership: Membership) {
+        var fields: LogFields = [
+            "cluster-id": .string(identity.cluster.hex),
+            "local-member-id": .string(identity.member.hex),
+        ]
+        switch change {
+        case .add(let member):
+            fields.append("added-peer-id", .string(member.id.hex))
+            fields.append("added-peer-peer-urls", .strings(member.peerURLs))
+            fields.append("added-peer-is-learner", .bool(member.isLearner))
+            logger.info("added member", metadata: .fields(fields))
+        case .promote(let member):
+            fields.append("promoted-member-id", .string(member.hex))
+            logger.info("promote member", metadata: .fields(fields))
+        case .update(let member):
+            fields.append("updated-remote-peer-id", .string(member.id.hex))
+            fields.append("updated-remote-peer-urls", .strings(member.peerURLs))
+            logger.info("updated member", metadata: .fields(fields))
+        case .remove(let member):
+            fields.append("removed-remote-peer-id", .string(member.hex))
+            logger.info("removed member", metadata: .fields(fields))
+        }
+        state.withLock { $0.peers }?.membershipChanged(change, to: membership)
+        if change == .remove(identity.member) { removed() }
+    }
+
+    /// Another member says that this one was removed: it may not hear so from the log any more.
+    func wasRemoved(saidBy member: MemberID) {
+        logger.warning(
+            "another member says that this one was removed from the cluster",
             metadata: .fields([
-                "cluster-id": .string(identity.cluster.hex),
                 "local-member-id": .string(identity.member.hex),
-                "added-peer-id": .string(member.id.hex),
-                "added-peer-peer-urls": .strings(member.peerURLs),
-                "added-peer-is-learner": .bool(member.isLearner),
+                "remote-peer-id": .string(member.hex),
             ]))
+        removed()
+    }
+
+    private func removed() {
+        let end = state.withLock { state -> Ended? in
+            state.wasRemoved = true
+            return state.ended.take()
+        }
+        end?(.removed)
     }
 
     func attributesPublished(_ member: ClusterMember) {

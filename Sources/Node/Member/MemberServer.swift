@@ -17,8 +17,9 @@ public final class MemberServer: Sendable {
     private let lock: DirectoryLock
     private let actors: MemberActors
     private let port: LoopBound<ClientPort>
+    private let peerPort: LoopBound<PeerPort>
 
-    /// Recovers the member, listens, and returns once clients are served.
+    /// Recovers the member and listens. Clients wait until it is started.
     /// - Throws: whatever keeps the member from starting; its description says what.
     public init(_ configuration: Configuration, log serverLog: ServerLog) throws {
         self.configuration = configuration
@@ -30,6 +31,8 @@ public final class MemberServer: Sendable {
         do {
             let recovery = Recovery(configuration, executors: executors) {
                 metrics.disk.walFsync.observe($0)
+            } firstMembers: {
+                try Self.firstMembers(configuration, on: executors.main)
             }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
@@ -39,10 +42,18 @@ public final class MemberServer: Sendable {
             lock = recovered.lock
             let actors = try onLoop(executors.main) {
                 try MemberActors(
-                    recovered, configuration, on: executors.main, metrics: metrics,
-                    serverLog: serverLog)
+                    recovered, configuration, dialer: SocketDialer(on: executors.main),
+                    metrics: metrics, serverLog: serverLog)
             }
             self.actors = actors
+            peerPort = try onLoop(executors.main) {
+                let port = PeerPort(
+                    actors, configuration, on: executors.main, logger: logger)
+                try port.listen(
+                    configuration.listeners.peer.map(\.endpoint), on: executors.main,
+                    options: ListenerOptions(configuration.listeners))
+                return LoopBound(port)
+            }
             port = LoopBound(
                 try onLoop(executors.main) {
                     let port = ClientPort(
@@ -55,37 +66,110 @@ public final class MemberServer: Sendable {
             executors.stop()
             throw error
         }
-        do { try start() } catch {
-            stop()
+    }
+
+    /// A member that serves clients when this returns.
+    /// - Throws: whatever keeps the member from starting; its description says what.
+    public static func serving(
+        _ configuration: Configuration, log: ServerLog
+    ) throws -> MemberServer {
+        let server = try MemberServer(configuration, log: log)
+        do { try waitFor { server.start($0) } } catch {
+            server.stop()
             throw error
+        }
+        return server
+    }
+
+    /// Who belongs to the cluster that this member founds or joins.
+    private static func firstMembers(
+        _ configuration: Configuration, on loop: EventLoop
+    ) throws -> FirstMembers {
+        guard configuration.joinsExisting else { return try configuration.foundingMembers() }
+        let urls = try configuration.otherPeerURLs()
+        let found: RemoteCluster = try waitFor { done in
+            loop.post {
+                let links = PeerLinks(
+                    cluster: ClusterID(0), member: .none, urls: [],
+                    dialer: SocketDialer(on: loop), random: SystemRandom())
+                let bound = LoopBound(links)
+                RemoteCluster.fetch(from: urls, over: links) { result in
+                    bound.value.stop()
+                    done(
+                        result.mapError { status in
+                            BootstrapError(
+                                "cannot fetch cluster info from peer urls: could not retrieve "
+                                    + "cluster information from the given URLs: \(status.message)")
+                        })
+                }
+            }
+        }
+        return try configuration.joiningMembers(found.members, of: found.cluster)
+    }
+
+    /// Lets Raft go, and serves clients once the member has published itself: for as long as there
+    /// is no quorum, that takes.
+    /// - Parameter ready: called once, on a thread of the member: when clients are served, or with
+    ///   `EntryStoreFailure` when the log cannot take what a start writes.
+    public func start(_ ready: @escaping @Sendable (Result<Void, any Error>) -> Void) {
+        actors.events.whenReady { [executors, logger, port] result in
+            executors.main.post {
+                guard case .success = result else { return ready(result) }
+                logger.info("ready to serve client requests")
+                port.value.open()
+                ready(result)
+            }
+        }
+        executors.main.post { [actors] in
+            actors.raft.assumeIsolated { $0.start() }
+            actors.autoCompactor?.assumeIsolated { $0.start() }
         }
     }
 
-    /// Lets Raft go, and serves once the member has published itself.
-    /// - Throws: `EntryStoreFailure` when the log cannot take what a start writes.
-    private func start() throws {
-        try waitFor { ready in
-            actors.events.whenReady(ready)
-            executors.main.post { [actors] in actors.raft.assumeIsolated { $0.start() } }
+    /// Calls `ended` once, from any thread, if the member is to stop by itself. Not at once: of two
+    /// members the other may still need this one's vote to commit, and to hear of, the removal.
+    public func whenEnded(_ ended: @escaping @Sendable (MemberEnd) -> Void) {
+        actors.events.whenEnded { [main = executors.main] end in
+            main.post {
+                main.schedule(afterNanoseconds: Self.removalNanoseconds) { ended(end) }
+            }
         }
-        executors.main.post { [actors] in actors.autoCompactor?.assumeIsolated { $0.start() } }
-        logger.info("ready to serve client requests")
-        try onLoop(executors.main) { [port] in port.value.open() }
     }
+
+    private static let removalNanoseconds: UInt64 = 1_000_000_000
 
     /// Closes listeners and connections, makes durable what was applied, and ends all threads.
     public func stop() {
         logger.info("closing etcd server", metadata: .fields(["name": .string(configuration.name)]))
+        attempt("hand over leadership") { done in
+            executors.main.post { [actors] in
+                actors.raft.assumeIsolated { raft in
+                    raft.handOver { result in
+                        switch result {
+                        case .success, .failure(.notLeader), .failure(.noHeir):
+                            done(.success(()))
+                        case .failure(let failure): done(.failure(failure))
+                        }
+                    }
+                }
+            }
+        }
         attempt("close client connections") { done in
             executors.main.post { [port, actors] in
                 actors.watches.assumeIsolated { $0.stop() }
                 port.value.drain(grace: Self.drainNanoseconds) { done(.success(())) }
             }
         }
+        attempt("close peer connections") { done in
+            executors.main.post { [peerPort, actors] in
+                actors.raft.assumeIsolated { $0.stop() }
+                actors.peers.raft.stop()
+                peerPort.value.drain(grace: 0) { done(.success(())) }
+            }
+        }
         attempt("commit the store") { done in
             executors.main.post { [actors] in
                 actors.autoCompactor?.assumeIsolated { $0.stop() }
-                actors.raft.assumeIsolated { $0.stop() }
                 actors.applier.assumeIsolated { $0.detach() }
                 actors.store.assumeIsolated { store in
                     store.flush { error in

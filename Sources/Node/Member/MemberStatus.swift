@@ -5,18 +5,17 @@ import Services
 import Storage
 
 /// On the executor of the applied state, which is that of the connections.
-final class MemberStatus: ServerStatus {
+final class MemberStatus: PeerPortStatus {
     private let actors: MemberActors
 
     init(_ actors: MemberActors) { self.actors = actors }
 
+    var cluster: ClusterID { actors.identity.cluster }
+    var members: [ClusterMember] { actors.applier.enter { $0.membership.sorted } }
     var clusterVersion: String? { actors.applier.enter { $0.membership.clusterVersion } }
     var storageVersion: String? { actors.applier.enter { $0.storageVersion } }
     var hasLeader: Bool { actors.applier.presence.hasLeader }
-    var isLearner: Bool {
-        let own = actors.identity.member
-        return actors.applier.enter { $0.membership.members[own]?.isLearner ?? false }
-    }
+    var isLearner: Bool { actors.applier.presence.isLearner }
 
     var alarms: [HealthAlarm] {
         actors.applier.enter { $0.alarms.list(.none) }.map { alarm in

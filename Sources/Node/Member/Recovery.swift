@@ -17,6 +17,8 @@ struct RecoveredMember: Sendable {
     let summary: StoreSummary
     let log: WriteAheadLog
     let raft: RestoredState
+    /// The other members, as far as the applied state does not tell: of a member that is new.
+    let others: [ClusterMember]
     /// A write that a crash had torn and that was cut off.
     let repair: WALRepair?
     /// The newest snapshot record that recovery started from.
@@ -58,15 +60,19 @@ struct Recovery {
     let configuration: Configuration
     let executors: ExecutorTable
     let observeSync: @Sendable (UInt64) -> Void
+    /// Who belongs to the cluster, asked of a member that has no data yet.
+    let firstMembers: () throws -> FirstMembers
     private let files = SystemFiles()
 
     init(
         _ configuration: Configuration, executors: ExecutorTable,
-        observeSync: @escaping @Sendable (UInt64) -> Void
+        observeSync: @escaping @Sendable (UInt64) -> Void,
+        firstMembers: @escaping () throws -> FirstMembers
     ) {
         self.configuration = configuration
         self.executors = executors
         self.observeSync = observeSync
+        self.firstMembers = firstMembers
     }
 
     func open() throws -> RecoveredMember {
@@ -86,21 +92,21 @@ struct Recovery {
     // MARK: A new member
 
     private func create(_ wal: WALConfiguration, _ lock: DirectoryLock) throws -> RecoveredMember {
-        let founder = try configuration.foundingMember()
+        let first = try firstMembers()
         let (log, recovery) = try WriteAheadLog.create(
-            wal, metadata: WALMetadata(member: founder.id, cluster: founder.clusterID),
+            wal, metadata: WALMetadata(member: first.own, cluster: first.cluster),
             on: executors.log)
         let (store, summary) = try openStore()
-        return try found(log, recovery, store, summary, lock)
+        return try begin(first, log, recovery, store, summary, lock)
     }
 
-    /// The state every first member of a cluster begins with, not on disk yet.
-    private func found(
-        _ log: WriteAheadLog, _ recovery: WALRecovery, _ store: MVCCStore,
+    /// The state a member begins with, not on disk yet: a founder's, or that of one who joins and
+    /// hears everything from the others.
+    private func begin(
+        _ first: FirstMembers, _ log: WriteAheadLog, _ recovery: WALRecovery, _ store: MVCCStore,
         _ summary: StoreSummary, _ lock: DirectoryLock
     ) throws -> RecoveredMember {
-        let founder = try configuration.foundingMember()
-        let identity = Applier.Identity(cluster: founder.clusterID, member: founder.id)
+        let identity = Applier.Identity(cluster: first.cluster, member: first.own)
         guard summary.consistentIndex == .zero else {
             throw RecoveryError(
                 description: "the store has applied entry \(summary.consistentIndex.rawValue), but "
@@ -112,16 +118,13 @@ struct Recovery {
                 description: "the log in \(configuration.walDirectory) is empty and of member "
                     + "\(recovery.metadata.member.hex), not of \(identity.member.hex)")
         }
-        let member = ClusterMember(id: founder.id, peerURLs: founder.peerURLs, name: founder.name)
-        let change = ConfChange(
-            kind: .addNode, node: founder.id, context: Array(member.json.description.utf8))
-        var bytes = ByteBuffer()
-        change.encode(into: &bytes)
-        let first = FirstMember(id: founder.id, change: bytes.array)
+        let state =
+            configuration.joinsExisting
+            ? RestoredState() : .newCluster(of: first.members.map(FirstMember.init))
         return RecoveredMember(
-            identity: identity, store: store, summary: summary, log: log,
-            raft: .newCluster(of: [first]), repair: recovery.repair,
-            snapshot: recovery.snapshot.index, isNew: true, lock: lock)
+            identity: identity, store: store, summary: summary, log: log, raft: state,
+            others: first.others, repair: recovery.repair, snapshot: recovery.snapshot.index,
+            isNew: true, lock: lock)
     }
 
     // MARK: A member that has run before
@@ -131,15 +134,17 @@ struct Recovery {
         let (store, summary) = try openStore()
         let (log, recovery) = try WriteAheadLog.open(
             wal, from: .newestSnapshot(notAfter: summary.consistentIndex), on: executors.log)
-        if recovery.entries.isEmpty && recovery.hardState.isEmpty {
-            // Killed between the making of the log and the founding write: found again.
-            return try found(log, recovery, store, summary, lock)
+        if recovery.hardState.isEmpty {
+            // Killed before the first write was whole, whose last record is the hard state: nothing
+            // was promised. What there is of it is written again.
+            return try begin(try firstMembers(), log, recovery, store, summary, lock)
         }
         let identity = Applier.Identity(
             cluster: recovery.metadata.cluster, member: recovery.metadata.member)
         return RecoveredMember(
             identity: identity, store: store, summary: summary, log: log,
-            raft: try restoredState(recovery, summary, identity), repair: recovery.repair,
+            raft: try restoredState(recovery, summary, identity), others: [],
+            repair: recovery.repair,
             snapshot: recovery.snapshot.index, isNew: false, lock: lock)
     }
 
@@ -156,24 +161,32 @@ struct Recovery {
         // Everything applied was committed; a commit index alone is not always synced.
         var hardState = recovery.hardState
         hardState.commit = max(hardState.commit, applied)
-        // A crash may have come between the founding write and its first commit in the store.
         let confState =
-            summary.confState ?? recovery.snapshot.confState
-            ?? ConfState(voters: [identity.member])
-        guard confState.voters.contains(identity.member) else {
-            throw RecoveryError(
-                description: "member \(identity.member.hex) has no vote in its own cluster, whose "
-                    + "voters are \(confState.voters.map(\.hex).joined(separator: ", "))")
-        }
-        let compacted = compactedPosition(recovery, applied)
+            summary.confState ?? recovery.snapshot.confState ?? foundingState(recovery.entries)
+        let isAlone = confState.voters == [identity.member] && confState.learners.isEmpty
+        let compacted = compactedPosition(recovery, applied, isAlone: isAlone)
         return RestoredState(
             hardState: hardState, confState: confState, compacted: compacted,
             entries: recovery.entries.filter { $0.index > compacted.index }, applied: applied)
     }
 
-    /// Entries that are applied are not needed in memory.
-    private func compactedPosition(_ recovery: WALRecovery, _ applied: LogIndex) -> LogPosition {
-        guard let entry = recovery.entries.first(where: { $0.index == applied }) else {
+    /// Who has a say before the store's first commit: the members whom a new cluster's first
+    /// entries name, at founders and at those who joined later. A founder has all of these or none.
+    private func foundingState(_ entries: [Entry]) -> ConfState {
+        let founding = entries.prefix { $0.kind == .configurationChange && $0.term == Term(1) }
+        let voters = founding.compactMap { entry in
+            ConfChangeV2(entry.kind, data: entry.data)?.changes.first?.node
+        }
+        return ConfState(voters: Set(voters).sorted())
+    }
+
+    /// Entries that are applied are kept in memory for members that lag, and for those only.
+    private func compactedPosition(
+        _ recovery: WALRecovery, _ applied: LogIndex, isAlone: Bool
+    ) -> LogPosition {
+        let kept = isAlone ? 0 : configuration.raft.snapshotCatchUpEntries
+        let wanted = LogIndex(applied.rawValue - min(applied.rawValue, kept))
+        guard let entry = recovery.entries.first(where: { $0.index == wanted }) else {
             return LogPosition(index: recovery.snapshot.index, term: recovery.snapshot.term)
         }
         return LogPosition(index: entry.index, term: entry.term)
@@ -201,5 +214,15 @@ struct Recovery {
     private func openStore() throws(StoreError) -> (store: MVCCStore, summary: StoreSummary) {
         try MVCCStore.open(
             storeConfiguration, on: executors.main, committingOn: executors.backend)
+    }
+}
+
+extension FirstMember {
+    fileprivate init(_ member: ClusterMember) {
+        let change = ConfChange(
+            kind: .addNode, node: member.id, context: Array(member.json.description.utf8))
+        var bytes = ByteBuffer()
+        change.encode(into: &bytes)
+        self.init(id: member.id, change: bytes.array)
     }
 }

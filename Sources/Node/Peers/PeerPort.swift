@@ -3,6 +3,7 @@
 
 import API
 import Logging
+import Services
 import Transport
 
 /// The listeners of the peer port and the servers behind them. All of it on one executor.
@@ -104,5 +105,23 @@ extension HTTP1Headers {
     init(_ answer: HTTPStatusResponse) {
         self.init()
         for header in answer.headers { add(header.name, header.value) }
+    }
+}
+
+extension PeerPort {
+    /// That of a member. Lanes and calls are those of members only; who the members are, anyone
+    /// may ask: so a member learns it that joins.
+    convenience init(
+        _ actors: MemberActors, _ configuration: Configuration, on executor: any ActorExecutor,
+        logger: Logger
+    ) {
+        let acceptor = PeerAcceptor(
+            cluster: actors.identity.cluster, member: actors.identity.member,
+            admission: actors.peers, receiver: actors.peers.raft,
+            openToEveryone: [PeerMethod.members.rawValue])
+        self.init(
+            acceptor, services: actors.services.peerMethods, status: MemberStatus(actors),
+            clock: SystemClock(), on: executor, logger: logger)
+        actors.peers.port = self
     }
 }

@@ -1,6 +1,7 @@
 // From the words of a command line to a configuration and a log, or to the end of the process:
 // what every start goes through before there is a member.
 
+import API
 import Glibc
 import Logging
 
@@ -21,17 +22,36 @@ public enum Program {
         do { server = try MemberServer(configuration, log: log) } catch {
             refuse(error, logger)
         }
+        server.start { result in
+            switch result {
+            case .success: tellServiceManager(logger)
+            case .failure(let error): refuse(error, logger)
+            }
+        }
+        let end = Locked<MemberEnd?>(nil)
+        server.whenEnded { reason in
+            end.withLock { $0 = reason }
+            TerminationSignal.terminate.raise()
+        }
+        let signal = TerminationSignal.wait()
+        if end.withLock({ $0 }) == .removed {
+            logger.error("the member has been permanently removed from the cluster")
+            server.stop()
+            exit(0)
+        }
+        logger.info(
+            "received signal; shutting down", metadata: .fields(["signal": .string(signal.name)]))
+        server.stop()
+        signal.endProcess()
+    }
+
+    private static func tellServiceManager(_ logger: Logger) {
         let name = environment()["NOTIFY_SOCKET"]
         if case .failed(let reason) = ServiceManager.notify("READY=1", socketName: name) {
             logger.error(
                 "failed to notify systemd for readiness",
                 metadata: .fields(["error": .string(reason)]))
         }
-        let signal = TerminationSignal.wait()
-        logger.info(
-            "received signal; shutting down", metadata: .fields(["signal": .string(signal.name)]))
-        server.stop()
-        signal.endProcess()
     }
 
     private static func refuse(_ error: any Error, _ logger: Logger) -> Never {

@@ -42,6 +42,9 @@ public enum TerminationSignal: Int32, Sendable {
         }
     }
 
+    /// Lets `wait()` return. From any thread.
+    public func raise() { kill(getpid(), rawValue) }
+
     /// Ends the process by this signal, so that a shell or supervisor sees why it ended. The
     /// first process of a container is not ended by signals and leaves with status 0, as etcd.
     public func endProcess() -> Never {

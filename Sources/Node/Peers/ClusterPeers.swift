@@ -1,0 +1,75 @@
+// The other members, as each part of this one needs them: links for Raft, calls for the services,
+// who is admitted at the peer port and what that port tells.
+
+import API
+import Consensus
+import Logging
+import Services
+import Transport
+
+/// Follows the membership. On the executor of the applied state, which is that of the links.
+///
+/// `@unchecked Sendable`: used on that executor only.
+final class ClusterPeers: OtherMembers, PeerAdmission, @unchecked Sendable {
+    let raft: RaftPeers
+    private let own: MemberID
+    private let methods = Dictionary(
+        uniqueKeysWithValues: PeerMethod.allCases.map { ($0, GRPCClientMethod($0.rawValue)) })
+    private var removed: Set<MemberID> = []
+    /// Closes what a removed member has opened.
+    weak var port: PeerPort?
+
+    init(_ raft: RaftPeers, own: MemberID) {
+        self.raft = raft
+        self.own = own
+    }
+
+    /// Begins the links to all members but this one.
+    func begin(_ membership: Membership, besides others: [ClusterMember]) {
+        removed = membership.removed
+        for member in membership.sorted + others where member.id != own {
+            raft.set(member.id, urls: member.peerURLs)
+        }
+    }
+
+    /// A change was applied.
+    func membershipChanged(_ change: MembershipChange, to membership: Membership) {
+        let id = change.member
+        guard id != own else { return }
+        if let member = membership.members[id] { return raft.set(id, urls: member.peerURLs) }
+        removed.insert(id)
+        raft.remove(id)
+        port?.removed(id)
+    }
+
+    /// The whole membership was replaced, by a snapshot.
+    func membershipReplaced(by membership: Membership) {
+        for member in raft.links.members where membership.members[member] == nil {
+            raft.remove(member)
+            port?.removed(member)
+        }
+        begin(membership, besides: [])
+    }
+
+    // MARK: OtherMembers
+
+    func connectedTime(of member: MemberID) -> UInt64? { raft.activeTime(of: member) }
+
+    func call(
+        _ member: MemberID, _ method: PeerMethod, _ request: [UInt8], timeoutNanoseconds: UInt64,
+        completion: @escaping @Sendable (Result<[UInt8], Status>) -> Void
+    ) {
+        guard let method = methods[method] else {
+            preconditionFailure("every method is in the table")
+        }
+        raft.links.call(member, method, request, timeout: timeoutNanoseconds) { result in
+            completion(result.map { [UInt8]($0) })
+        }
+    }
+
+    // MARK: PeerAdmission
+
+    func refusal(of caller: PeerHello) -> PeerRefusal? {
+        removed.contains(caller.from) ? .removed : nil
+    }
+}
