@@ -33,7 +33,8 @@ final class Valve: ByteStream, ByteStreamHandler {
         waiting[..<count].withUnsafeBytes { inner.write($0) }
         waiting.removeFirst(count)
         credit = bytes.map { $0 - count }
-        if waiting.isEmpty { handler?.drained() }
+        // Never inside the caller's own write.
+        if waiting.isEmpty { executor.atTurnEnd(.gather) { [self] in drained() } }
     }
 
     var executor: any ActorExecutor { inner.executor }
