@@ -87,6 +87,15 @@ public final class PeerPort {
     }
 }
 
+extension PeerSettings {
+    init(_ configuration: Configuration) {
+        self.init()
+        // etcd's peerDialTimeout: a second and an election timeout.
+        dialTimeout = 1_000_000_000 + configuration.raft.electionNanoseconds
+        silenceTimeout = configuration.raft.peerTimeoutNanoseconds
+    }
+}
+
 extension GRPCServerConfiguration {
     /// For members: they ping as they like, and send long messages.
     init(_ settings: PeerSettings) {
