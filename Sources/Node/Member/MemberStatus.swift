@@ -6,7 +6,7 @@ import Storage
 
 /// On the executor of the applied state, which is that of the connections.
 final class MemberStatus: ServerStatus {
-    private let actors: MemberActors
+    let actors: MemberActors
 
     init(_ actors: MemberActors) { self.actors = actors }
 
