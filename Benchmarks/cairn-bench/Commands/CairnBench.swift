@@ -8,7 +8,8 @@ struct CairnBench: ParsableCommand {
         commandName: "cairn-bench", abstract: "Loads a server of etcd's API and measures it.",
         subcommands: [
             LoadCommand.self, CompareCommand.self, InProcessCommand.self, KeysCommand.self,
-            IndexCommand.self, WatchCommand.self, LeaseCommand.self, ChurnCommand.self,
+            IndexCommand.self, WatchCommand.self, LeaseCommand.self, LinksCommand.self,
+            ChurnCommand.self,
             BesideCommand.self, InterferenceCommand.self,
         ])
 }

@@ -73,6 +73,9 @@ public struct Configuration: Sendable {
         public let snapshotCount: UInt64
         /// Entries kept behind a compaction for slow followers.
         public let snapshotCatchUpEntries: UInt64
+        /// -raft-read-timeout and -raft-write-timeout, the longer one: a member without a sign of
+        /// life for so long is taken for dead.
+        public let peerTimeoutNanoseconds: UInt64
 
         public var electionNanoseconds: UInt64 { heartbeatNanoseconds * UInt64(electionTicks) }
     }

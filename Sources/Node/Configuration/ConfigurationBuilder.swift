@@ -121,7 +121,10 @@ struct ConfigurationBuilder {
             electionTicks: Int(election / heartbeat),
             advancesInitialElectionTicks: bool("initial-election-tick-advance"),
             preVote: bool("pre-vote"), snapshotCount: uint("snapshot-count", orIfZero: 10_000),
-            snapshotCatchUpEntries: uint("snapshot-catchup-entries", orIfZero: 5_000))
+            snapshotCatchUpEntries: uint("snapshot-catchup-entries", orIfZero: 5_000),
+            peerTimeoutNanoseconds: max(
+                5_000_000_000, try duration("raft-read-timeout"),
+                try duration("raft-write-timeout")))
     }
 
     private func storage() throws(ConfigurationError) -> Configuration.Storage {

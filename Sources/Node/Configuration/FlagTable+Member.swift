@@ -87,10 +87,10 @@ extension FlagTable {
             "enable-grpc-gateway", .bool, default: "true", .noEffect("gateway not served yet"),
             "serve the JSON gateway under /v3/"),
         FlagDefinition(
-            "raft-read-timeout", .duration, default: "5s", .noEffect("no peers"),
+            "raft-read-timeout", .duration, default: "5s", .served,
             "read timeout of peer connections; raised to 5s if lower"),
         FlagDefinition(
-            "raft-write-timeout", .duration, default: "5s", .noEffect("no peers"),
+            "raft-write-timeout", .duration, default: "5s", .served,
             "write timeout of peer connections; raised to 5s if lower"),
         FlagDefinition(
             "feature-gates", .featureGates, default: "", .served,

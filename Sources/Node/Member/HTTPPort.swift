@@ -17,9 +17,8 @@ final class HTTPPort {
         server = HTTP1Server(on: loop, clock: SystemClock()) { request, responder in
             if request.path == "/metrics" { status.refresh(metrics) }
             endpoints.answer(HTTPStatusRequest(request)) { answer in
-                var headers = HTTP1Headers()
-                for header in answer.headers { headers.add(header.name, header.value) }
-                responder.respond(status: answer.status, headers: headers, body: answer.body)
+                responder.respond(
+                    status: answer.status, headers: HTTP1Headers(answer), body: answer.body)
             }
         }
     }

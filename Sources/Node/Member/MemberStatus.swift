@@ -5,13 +5,11 @@ import Services
 import Storage
 
 /// On the executor of the applied state, which is that of the connections.
-final class MemberStatus: PeerPortStatus {
-    private let actors: MemberActors
+final class MemberStatus: ServerStatus {
+    let actors: MemberActors
 
     init(_ actors: MemberActors) { self.actors = actors }
 
-    var cluster: ClusterID { actors.identity.cluster }
-    var members: [ClusterMember] { actors.applier.enter { $0.membership.sorted } }
     var clusterVersion: String? { actors.applier.enter { $0.membership.clusterVersion } }
     var storageVersion: String? { actors.applier.enter { $0.storageVersion } }
     var hasLeader: Bool { actors.applier.presence.hasLeader }

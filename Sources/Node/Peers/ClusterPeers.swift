@@ -1,5 +1,4 @@
-// The other members, as each part of this one needs them: links for Raft, calls for the services,
-// who is admitted at the peer port and what that port tells.
+// The other members, as each part of this one needs them: links for Raft, calls for the services.
 
 import API
 import Consensus
@@ -10,12 +9,11 @@ import Transport
 /// Follows the membership. On the executor of the applied state, which is that of the links.
 ///
 /// `@unchecked Sendable`: used on that executor only.
-final class ClusterPeers: OtherMembers, PeerAdmission, @unchecked Sendable {
+final class ClusterPeers: OtherMembers, @unchecked Sendable {
     let raft: RaftPeers
     private let own: MemberID
     private let methods = Dictionary(
         uniqueKeysWithValues: PeerMethod.allCases.map { ($0, GRPCClientMethod($0.rawValue)) })
-    private var removed: Set<MemberID> = []
     /// Closes what a removed member has opened.
     weak var port: PeerPort?
 
@@ -26,7 +24,6 @@ final class ClusterPeers: OtherMembers, PeerAdmission, @unchecked Sendable {
 
     /// Begins the links to all members but this one.
     func begin(_ membership: Membership, besides others: [ClusterMember]) {
-        removed = membership.removed
         for member in membership.sorted + others where member.id != own {
             raft.set(member.id, urls: member.peerURLs)
         }
@@ -37,7 +34,6 @@ final class ClusterPeers: OtherMembers, PeerAdmission, @unchecked Sendable {
         let id = change.member
         guard id != own else { return }
         if let member = membership.members[id] { return raft.set(id, urls: member.peerURLs) }
-        removed.insert(id)
         raft.remove(id)
         port?.removed(id)
     }
@@ -65,11 +61,5 @@ final class ClusterPeers: OtherMembers, PeerAdmission, @unchecked Sendable {
         raft.links.call(member, method, request, timeout: timeoutNanoseconds) { result in
             completion(result.map { [UInt8]($0) })
         }
-    }
-
-    // MARK: PeerAdmission
-
-    func refusal(of caller: PeerHello) -> PeerRefusal? {
-        removed.contains(caller.from) ? .removed : nil
     }
 }

@@ -88,6 +88,15 @@ public final class PeerPort {
     }
 }
 
+extension PeerSettings {
+    init(_ configuration: Configuration) {
+        self.init()
+        // etcd's peerDialTimeout: a second and an election timeout.
+        dialTimeout = 1_000_000_000 + configuration.raft.electionNanoseconds
+        silenceTimeout = configuration.raft.peerTimeoutNanoseconds
+    }
+}
+
 extension GRPCServerConfiguration {
     /// For members: they ping as they like, and send long messages.
     init(_ settings: PeerSettings) {
@@ -117,7 +126,7 @@ extension PeerPort {
     ) {
         let acceptor = PeerAcceptor(
             cluster: actors.identity.cluster, member: actors.identity.member,
-            admission: actors.peers, receiver: actors.peers.raft,
+            admission: ClusterAdmission(actors.applier), receiver: actors.peers.raft,
             openToEveryone: [PeerMethod.members.rawValue])
         self.init(
             acceptor, services: actors.services.peerMethods, status: MemberStatus(actors),

@@ -20,7 +20,7 @@ extension RaftPeers: PeerLinkObserver {
             logger.warning(
                 "peer became inactive (message send to peer failed)",
                 metadata: .fields(["peer-id": .string(member.hex), "error": .string(reason)]))
-        } else if saidFailures[member] != reason {
+        } else if isNews(reason, of: member) {
             logger.warning(
                 "failed to open a link to a peer",
                 metadata: .fields([
@@ -29,7 +29,12 @@ extension RaftPeers: PeerLinkObserver {
                     "error": .string(reason),
                 ]))
         }
-        saidFailures[member] = reason
+    }
+
+    /// A link that fails is tried again and again, and mostly fails in the same way.
+    private func isNews(_ reason: String, of member: MemberID) -> Bool {
+        guard saidFailures[member, default: []].count < 16 else { return false }
+        return saidFailures[member, default: []].insert(reason).inserted
     }
 
     public func lost(_ member: MemberID) {

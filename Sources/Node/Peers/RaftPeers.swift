@@ -26,8 +26,11 @@ public final class RaftPeers: @unchecked Sendable {
     private var lost: Set<MemberID> = []
     private var isTurnEndComing = false
     private var instruments: [MemberID: PeerMetrics.Instruments] = [:]
-    /// What was last said of a lane that failed, so that it is said once.
-    var saidFailures: [MemberID: String] = [:]
+    /// What was said of links that fail, so that it is said once.
+    var saidFailures: [MemberID: Set<String>] = [:]
+    /// Members with a link that this member was not told of: they have called.
+    private var strangers: Set<MemberID> = []
+    private static let maxStrangers = 16
 
     /// - Parameter onRemoval: called when another member says that this one was removed from the
     ///   cluster, each time it says so.
@@ -58,8 +61,23 @@ public final class RaftPeers: @unchecked Sendable {
     /// Begins the link to `member`, or changes where it leads.
     public func set(_ member: MemberID, urls: [String]) {
         guard member != own else { return }
+        strangers.remove(member)
+        begin(member, urls)
+    }
+
+    private func begin(_ member: MemberID, _ urls: [String]) {
         instruments(of: member).isKnown.set(1)
         links.set(member, urls: urls)
+    }
+
+    /// Begins a link to a member that this one has not heard of in its log: its messages are
+    /// answered all the same.
+    private func meet(_ stranger: PeerHello) {
+        guard links.status(of: stranger.from) == nil, stranger.from != own,
+            !stranger.urls.isEmpty, strangers.count < Self.maxStrangers
+        else { return }
+        strangers.insert(stranger.from)
+        begin(stranger.from, stranger.urls)
     }
 
     /// The member is none any more.
@@ -67,6 +85,7 @@ public final class RaftPeers: @unchecked Sendable {
         instruments(of: member).isKnown.set(0)
         instruments(of: member).isActive.set(0)
         links.remove(member)
+        strangers.remove(member)
         saidFailures[member] = nil
         instruments[member] = nil
     }
@@ -178,8 +197,7 @@ extension RaftPeers: PeerReceiver {
     }
 
     public func opened(_ lane: PeerLane, by caller: PeerHello) {
-        // One that this member has not heard of in its log is answered all the same.
-        if links.status(of: caller.from) == nil { set(caller.from, urls: caller.urls) }
+        meet(caller)
         links.heard(from: caller.from)
     }
 }

@@ -37,7 +37,7 @@ public enum PeerRefusal: Error, Hashable, Sendable {
                 .failedPrecondition,
                 "member ID mismatch: the call is for \(asked.hex), this member is \(own.hex)")
         case .removed: Self.removedStatus
-        case .notServing: Status(.unavailable, "the member does not take calls of members yet")
+        case .notServing: Status(.unavailable, "the member does not take calls of members now")
         }
     }
 

@@ -25,7 +25,7 @@ public protocol DialAttempt: AnyObject {
 
 extension Connector: DialAttempt {}
 
-/// Opens TCP connections and Unix sockets.
+/// Opens TCP connections and Unix sockets, without TLS.
 public final class SocketDialer: StreamDialer {
     private let loop: EventLoop
     public var executor: any ActorExecutor { loop }
@@ -37,6 +37,9 @@ public final class SocketDialer: StreamDialer {
         completion: @escaping (Result<any ByteStream, TransportError>) -> Void
     ) -> any DialAttempt {
         do throws(EndpointError) {
+            guard url.hasPrefix("http://") || url.hasPrefix("unix://") else {
+                throw EndpointError("URL scheme must be http or unix: \(url)")
+            }
             return Connector.connect(
                 to: try Endpoint(url: url), on: loop, timeoutNanoseconds: timeoutNanoseconds,
                 completion: completion)

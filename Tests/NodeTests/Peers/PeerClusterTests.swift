@@ -19,7 +19,7 @@ import Transport
         let cluster = try MemoryCluster()
         #expect(cluster.until { $0.leader != nil })
         cluster.executor.turn {
-            cluster.members.first { $0.id != cluster.leader?.id }?.propose("b")
+            cluster.follower?.propose("b")
         }
         #expect(cluster.until { $0.applied("b", by: $0.members) })
     }

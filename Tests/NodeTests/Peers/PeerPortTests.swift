@@ -98,7 +98,7 @@ import Transport
     func removed() throws {
         let cluster = try MemoryCluster()
         #expect(cluster.until { $0.leader != nil })
-        let out = try #require(cluster.members.first { $0.id != cluster.leader?.id })
+        let out = try #require(cluster.executor.turn { cluster.follower })
         cluster.executor.turn {
             for member in cluster.members where member.id != out.id {
                 member.admission.removed = [out.id]

@@ -167,6 +167,12 @@ final class MemoryCluster {
         }
     }
 
+    /// One who does not.
+    var follower: PlayedPeer? {
+        guard let leader else { return nil }
+        return members.first { $0 !== leader }
+    }
+
     func applied(_ text: String, by members: [PlayedPeer]) -> Bool {
         members.allSatisfy { $0.machine.applied.contains(text) }
     }

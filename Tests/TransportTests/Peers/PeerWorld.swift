@@ -11,6 +11,7 @@ final class Valve: ByteStream, ByteStreamHandler {
     private var waiting: [UInt8] = []
     private var own: Valve?
     private(set) var isClosed = false
+    private(set) var writeCount = 0
     /// What may still go out; nil is everything.
     private var credit: Int?
     /// Nothing comes in, and what is written vanishes.
@@ -33,7 +34,8 @@ final class Valve: ByteStream, ByteStreamHandler {
         waiting[..<count].withUnsafeBytes { inner.write($0) }
         waiting.removeFirst(count)
         credit = bytes.map { $0 - count }
-        if waiting.isEmpty { handler?.drained() }
+        // Never inside the caller's own write.
+        if waiting.isEmpty { executor.atTurnEnd(.gather) { [self] in drained() } }
     }
 
     var executor: any ActorExecutor { inner.executor }
@@ -46,6 +48,7 @@ final class Valve: ByteStream, ByteStreamHandler {
     }
     func pauseReading() { inner.pauseReading() }
     func write(_ bytes: UnsafeRawBufferPointer) {
+        writeCount += 1
         if isDead { return }
         guard let credit else { return inner.write(bytes) }
         waiting.append(contentsOf: bytes)
