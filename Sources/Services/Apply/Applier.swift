@@ -33,7 +33,7 @@ package actor Applier: StateMachine {
     /// Proposals that another leader was sent: their entries come back without them.
     private var forwarded: [RequestID: ClientProposal] = [:]
     /// The rest of a batch that the store could not take yet.
-    private var postponed: ArraySlice<CommittedEntry> = []
+    private(set) var postponed: ArraySlice<CommittedEntry> = []
     /// For entries that come without their proposal: after a restart, from another leader. With
     /// more room than a request had when it was taken, since it now lies within a proposal.
     private let arena = Arena(limitBytes: 2 * Limits.decodedMessageBytes)
@@ -129,7 +129,8 @@ package actor Applier: StateMachine {
         alarms = stored.alarms
         storageVersion = stored.storageVersion
         lessor = Lessor(on: executor, settings: settings.leases, counters: counters.leases)
-        lessor.assumeIsolated { $0.restore(stored.leases, attached: leasedKeys) }
+        let leases = StoredLeases(stored.leases, attached: leasedKeys)
+        lessor.assumeIsolated { $0.restore(leases) }
     }
 
     /// Begins to serve; `raft` runs on the same executor.

@@ -30,6 +30,9 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool) {
         heard.append("\(isActive ? "raised" : "cleared") \(alarm.text)")
     }
+    func stateReplaced(by snapshot: SnapshotDescription, clusterVersion: String?) {
+        heard.append("replaced at \(snapshot.index.rawValue)")
+    }
     func storeCommitted(_ event: CommitEvent) {
         if case .committed(let state, _) = event { commits.append(state) }
     }
