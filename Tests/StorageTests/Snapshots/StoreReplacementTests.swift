@@ -84,7 +84,7 @@ struct StoreReplacementTests {
                 #expect(throws: StoreError.compacted(oldest: Revision(15))) { try rest() }
                 #expect(throws: StoreError.compacted(oldest: Revision(15))) {
                     try follower.read { store in
-                        _ = try store.encoded(RevisionPosition(main: Revision(8), sub: 0))
+                        _ = try store.encoded(RevisionPosition(main: Revision(2), sub: 0))
                     }
                 }
             } else {
