@@ -29,7 +29,8 @@ final class MemberSnapshotter: Snapshotter {
     ) {
         sender = SnapshotSender(
             store, place, over: lane, settings: settings, random: random, events: events)
-        receiver = SnapshotReceiver(member, applier, place, settings: settings, events: events)
+        receiver = SnapshotReceiver(
+            member, applier, store, place, settings: settings, events: events)
     }
 
     /// `raft` was made with this snapshotter. Before it starts.

@@ -19,6 +19,7 @@ actor SnapshotReceiver {
     let place: SnapshotPlace
     private let member: MemberID
     private let applier: Applier
+    private let store: MVCCStore
     /// Set once, before anything comes: it holds who holds the receiver.
     private weak var raft: RaftNode?
 
@@ -30,13 +31,14 @@ actor SnapshotReceiver {
 
     /// The executor is the applier's.
     init(
-        _ member: MemberID, _ applier: Applier, _ place: SnapshotPlace,
+        _ member: MemberID, _ applier: Applier, _ store: MVCCStore, _ place: SnapshotPlace,
         settings: SnapshotSettings, events: any SnapshotEvents
     ) {
         executor = applier.executor
         unownedExecutor = executor.asUnownedSerialExecutor()
         self.member = member
         self.applier = applier
+        self.store = store
         self.place = place
         self.settings = settings
         self.events = events
@@ -106,9 +108,7 @@ actor SnapshotReceiver {
 
     /// Whether it would help, and does not go back behind what is applied.
     private func isNeeded(_ description: SnapshotDescription) -> Bool {
-        let applied = applier.assumeIsolated { $0.store }.assumeIsolated {
-            (index: $0.appliedIndex, revision: $0.revision)
-        }
+        let applied = store.assumeIsolated { (index: $0.appliedIndex, revision: $0.revision) }
         guard description.index > applied.index, description.revision >= applied.revision,
             let raft
         else { return false }

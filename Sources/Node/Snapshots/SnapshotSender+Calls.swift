@@ -150,7 +150,7 @@ extension SnapshotSender {
     private func read(_ number: Int, of spool: SnapshotSpool, for transfer: SnapshotTransfer) {
         let (member, attempt, executor) = (transfer.member, transfer.attempt, executor)
         spool.read(chunk: number) { [weak self] chunk in
-            executor.post {
+            executor.post { [weak self] in
                 self?.assumeIsolated { sender in
                     guard let transfer = sender.transfer(member, attempt) else { return }
                     sender.send(chunk, to: transfer)

@@ -103,7 +103,7 @@ actor SnapshotSender {
         let message = raft?.enter(with: (transfer.member, description.mark)) { raft, to in
             raft.beginSnapshot(to: to.0, to.1)
         }
-        guard let message, let message else {
+        guard let message else {
             transfers[transfer.member] = nil
             return
         }
@@ -139,7 +139,7 @@ actor SnapshotSender {
             of: source, cluster: place.cluster, stream: stream, at: place.path + ".snapshot",
             in: place.files, on: place.thread
         ) { [weak self] event in
-            executor.post { self?.assumeIsolated { $0.spool(stream, event) } }
+            executor.post { [weak self] in self?.assumeIsolated { $0.spool(stream, event) } }
         }
         shared?.spool = spool
         shared?.stream = stream
