@@ -1,5 +1,6 @@
 import API
 import Consensus
+import Foundation
 import Services
 import Storage
 import Testing
@@ -60,6 +61,32 @@ private final class Place {
         try waitFor { done in
             do throws(WALError) {
                 try recovered.log.persist(batch) { done($0.mapError { $0 }) }
+            } catch { done(.failure(error)) }
+        }
+    }
+
+    /// Where the store is.
+    var store: String { directory.path + "/data/" + StoreConfiguration.fileName }
+
+    /// Another member's state, whole and durable beside the store.
+    func addSnapshot(at last: Int) throws {
+        let other = try Place()
+        try other.start { recovered in
+            try other.write(recovered, through: 1, commit: 1)
+            try other.apply(
+                recovered, through: last, ConfState(voters: [recovered.identity.member]))
+        }
+        try FileManager.default.copyItem(atPath: other.store, toPath: store + ".incoming")
+    }
+
+    /// Writes to the log that it goes on behind a snapshot.
+    func recordSnapshot(_ recovered: RecoveredMember, at index: UInt64, term: UInt64 = 2) throws {
+        let snapshot = WALSnapshot(
+            index: LogIndex(index), term: Term(term),
+            confState: ConfState(voters: [recovered.identity.member]))
+        try waitFor { done in
+            do throws(WALError) {
+                try recovered.log.save(snapshot) { done($0.mapError { $0 }) }
             } catch { done(.failure(error)) }
         }
     }
@@ -226,5 +253,66 @@ struct MemberRecoveryTests {
             try place.apply(recovered, through: 2, ConfState(voters: [MemberID(7)]))
         }
         #expect(place.refusal().hasSuffix("has no vote in its own cluster, whose voters are 7"))
+    }
+
+    private func withLogAndStore() throws -> Place {
+        let place = try Place()
+        try place.start { recovered in
+            try place.write(recovered, through: 5, commit: 3)
+            try place.apply(
+                recovered, through: 3, ConfState(voters: [recovered.identity.member]))
+        }
+        return place
+    }
+
+    private func snapshotFiles(_ place: Place) throws -> [String] {
+        try place.directory.names(in: "data/member/snap")
+    }
+
+    @Test("A snapshot whose place the log has is the state: killed before it was in its place")
+    func recordedSnapshot() throws {
+        let place = try withLogAndStore()
+        try place.start { try place.recordSnapshot($0, at: 50) }
+        try place.addSnapshot(at: 50)
+        for isFirst in [true, false] {
+            try place.start { recovered in
+                #expect(recovered.hasTakenSnapshot == isFirst)
+                #expect(recovered.summary.consistentIndex == LogIndex(50))
+                #expect(recovered.raft.applied == LogIndex(50))
+                #expect(recovered.raft.hardState.commit == LogIndex(50))
+                #expect(
+                    recovered.raft.compacted == LogPosition(index: LogIndex(50), term: Term(2)))
+                #expect(recovered.raft.entries.isEmpty)
+            }
+            #expect(try snapshotFiles(place) == ["cairn.mdb", "cairn.mdb-lock"])
+        }
+    }
+
+    @Test("A snapshot whose place the log has not, or whose state is here already, goes")
+    func unwantedSnapshots() throws {
+        for index in [50, 2] {
+            let place = try withLogAndStore()
+            try place.addSnapshot(at: index)
+            try Data([1]).write(to: URL(fileURLWithPath: place.store + ".receiving"))
+            try place.start { recovered in
+                #expect(!recovered.hasTakenSnapshot)
+                #expect(recovered.raft.applied == LogIndex(3))
+                #expect(recovered.raft.entries.map(\.index.rawValue) == [4, 5])
+            }
+            #expect(try snapshotFiles(place) == ["cairn.mdb", "cairn.mdb-lock"])
+        }
+    }
+
+    @Test("A log that goes on behind a snapshot that is gone, or another one, is refused")
+    func missingSnapshot() throws {
+        let place = try withLogAndStore()
+        try place.start { try place.recordSnapshot($0, at: 50) }
+        let refusal =
+            "the log goes on behind the snapshot of entry 50, but that is not there, and the store "
+            + "holds entry 3"
+        #expect(place.refusal() == refusal)
+        try place.addSnapshot(at: 40)
+        #expect(place.refusal() == refusal)
+        #expect(try snapshotFiles(place).contains("cairn.mdb.incoming"), "nothing is thrown away")
     }
 }

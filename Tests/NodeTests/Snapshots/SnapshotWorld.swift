@@ -25,7 +25,18 @@ final class SnapshotWorld: @unchecked Sendable {
     var chunksOnLanes = 0
     /// The most that was sent and not answered.
     var mostUnanswered = 0
+    var bytesOnLanes = 0
+    /// How long a message of a call is on its way.
+    var laneMilliseconds: UInt64 = 0
     var calls: [PlayedCall] = []
+
+    /// What zstd finds nothing in.
+    private let noise: [UInt8] = {
+        var generator = SplitMix64(seed: 11)
+        return (0..<1 << 17).flatMap { _ in
+            withUnsafeBytes(of: generator.next()) { [UInt8]($0) }
+        }
+    }()
 
     init(
         members count: Int = 3, settings: SnapshotSettings = SnapshotSettings()
@@ -68,8 +79,8 @@ final class SnapshotWorld: @unchecked Sendable {
     func put(_ numbers: Range<Int>, valueBytes: Int = 100) throws {
         let leader = try #require(leader)
         for number in numbers {
-            let value = (0..<valueBytes).map { UInt8(truncatingIfNeeded: $0 &* number ^ $0 >> 8) }
-            try leader.put("k\(number % 97)", value)
+            let start = number * 7919 % (noise.count - valueBytes)
+            try leader.put("k\(number % 97)", Array(noise[start..<start + valueBytes]))
         }
         settle()
     }
@@ -306,6 +317,7 @@ final class PlayedCall: @unchecked Sendable {
         case .chunk:
             chunks += 1
             world.chunksOnLanes += 1
+            world.bytesOnLanes += message.count
             unanswered += 1
             world.mostUnanswered = max(world.mostUnanswered, unanswered)
             if chunks == world.cutsAfterChunks { cut() }
@@ -326,7 +338,13 @@ final class CallEnd: SnapshotCall, @unchecked Sendable {
     func send(_ message: [UInt8]) {
         guard !isOver else { return }
         call.note(message)
-        call.world.executor.post { [other] in other?.events?.received(message) }
+        let executor = call.world.executor
+        guard call.world.laneMilliseconds > 0 else {
+            return executor.post { [other] in other?.events?.received(message) }
+        }
+        executor.schedule(afterNanoseconds: call.world.laneMilliseconds * 1_000_000) {
+            [other] in other?.events?.received(message)
+        }
     }
 
     func end() {
