@@ -51,6 +51,7 @@ let package = Package(
         system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
         system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         system("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
         .target(
             name: "CMessages", dependencies: ["CProtobufC"], path: "Sources/C/CMessages",
@@ -69,7 +70,7 @@ let package = Package(
         library(
             "Storage", path: "Sources/Storage",
             [
-                "API", "CLMDB", "CSupport",
+                "API", "CLMDB", "CSupport", "CZstd",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         library(

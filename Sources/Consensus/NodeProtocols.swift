@@ -37,6 +37,8 @@ public protocol PeerSender: AnyObject, Sendable {
     /// goes to a member it is not for. It may be repeated, but for MsgProp: what it proposes would
     /// be applied twice. On the node's executor.
     func send(_ messages: [Message])
+    /// Whether what is sent to `member` now is not lost for sure.
+    func reaches(_ member: MemberID) -> Bool
 }
 
 /// Who makes snapshots of the applied state, carries them to other members, and puts one that came

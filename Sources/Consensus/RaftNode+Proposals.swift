@@ -64,6 +64,8 @@ extension RaftNode {
         isFlushComing = false
         if !gatheredOnlyIn.isEmpty { dropOutdated() }
         guard !gathered.isEmpty, core.hasOpenLeader, !isStopped else { return }
+        // A leader that is not reached is perhaps none any more: what is here is not lost yet.
+        guard core.role == .leader || peers.reaches(core.leader) else { return }
         let entries = gathered
         let proposals = gatheredFor
         gathered = []

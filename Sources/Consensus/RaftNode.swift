@@ -155,8 +155,11 @@ extension RaftNode {
         handle(.tick(dice: random.next()))
         tickReads()
         tickTransfers()
-        if !gathered.isEmpty, ticks - gatheredSince > options.requestTicks {
+        guard !gathered.isEmpty else { return }
+        if ticks - gatheredSince > options.requestTicks {
             dropGathered(.noLeader)
+        } else {
+            flushAtTurnEnd()
         }
     }
 

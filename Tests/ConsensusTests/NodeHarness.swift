@@ -114,6 +114,7 @@ final class PlayedPeers: PeerSender, @unchecked Sendable {
     let network: PlayedNetwork
     init(_ network: PlayedNetwork) { self.network = network }
     func send(_ messages: [Message]) { for message in messages { network.carry(message) } }
+    func reaches(_ member: MemberID) -> Bool { true }
 }
 
 /// Carries snapshots by hand. Their payload is the list of what was applied.

@@ -1,3 +1,5 @@
+import API
+import Services
 import Testing
 
 @testable import Node
@@ -41,7 +43,7 @@ struct ConfigurationTests {
         let it = try configuration("-name", "a")
         #expect(it.dataDirectory == "a.etcd")
         #expect(it.bootstrap.initialCluster == "a=http://localhost:2380")
-        #expect(try it.foundingMember().peerURLs == ["http://localhost:2380"])
+        #expect(try it.foundingMembers().members[0].peerURLs == ["http://localhost:2380"])
     }
 
     @Test(
@@ -167,7 +169,7 @@ struct FoundingMemberTests {
         guard case .run(let configuration, _) = CommandLineReader.read(arguments, environment: [:])
         else { return "refused before" }
         do throws(BootstrapError) {
-            _ = try configuration.foundingMember()
+            _ = try configuration.foundingMembers()
             return "founds"
         } catch { return error.description }
     }
@@ -178,12 +180,12 @@ struct FoundingMemberTests {
             "-name=m0", "-initial-cluster-token=fixture",
             "-initial-advertise-peer-urls=http://127.0.0.1:25380",
             "-initial-cluster=m0=http://127.0.0.1:25380"
-        ).foundingMember()
-        #expect(member.id.rawValue == 1_991_473_312_055_241_453)
-        #expect(member.clusterID.rawValue == 7_006_761_732_897_752_647)
-        let plain = try configuration().foundingMember()
-        #expect(plain.id.hex == "8e9e05c52164694d", "what every etcd on its defaults is called")
-        #expect(plain.clusterID.hex == "cdf818194e3a8c32")
+        ).foundingMembers()
+        #expect(member.own.rawValue == 1_991_473_312_055_241_453)
+        #expect(member.cluster.rawValue == 7_006_761_732_897_752_647)
+        let plain = try configuration().foundingMembers()
+        #expect(plain.own.hex == "8e9e05c52164694d", "what every etcd on its defaults is called")
+        #expect(plain.cluster.hex == "cdf818194e3a8c32")
     }
 
     @Test("Flags that do not fit together are told apart in etcd's words")
@@ -209,12 +211,63 @@ struct FoundingMemberTests {
         #expect(failure("-initial-cluster=default=http://127.0.0.1:2380") == "founds")
     }
 
-    @Test("What a cluster of one cannot be is refused clearly")
-    func unserved() {
-        #expect(
-            failure("-initial-cluster=default=http://localhost:2380,b=http://localhost:2381")
-                .contains("one member only"))
-        #expect(failure("-initial-cluster-state=existing").contains("not served"))
+    @Test("Founders of a larger cluster come to the same ids, whoever they are")
+    func founders() throws {
+        let cluster = [
+            "m1=http://127.0.0.1:12380", "m2=http://127.0.0.1:12480", "m3=http://127.0.0.1:12580",
+        ]
+        var founders: [FirstMembers] = []
+        for (number, port) in [(1, 12380), (2, 12480), (3, 12580)] {
+            founders.append(
+                try configuration(
+                    "-name=m\(number)", "-initial-cluster-token=c3",
+                    "-initial-advertise-peer-urls=http://127.0.0.1:\(port)",
+                    "-initial-cluster=\(cluster.joined(separator: ","))"
+                ).foundingMembers())
+        }
+        #expect(Set(founders.map(\.cluster)).count == 1)
+        #expect(Set(founders.map(\.members)).count == 1)
+        #expect(Set(founders.map(\.own)).count == 3)
+        #expect(founders[0].members == founders[0].members.sorted { $0.id < $1.id })
+        #expect(founders.allSatisfy { $0.others.count == 2 })
+    }
+
+    private let found = [
+        ClusterMember(id: MemberID(7), peerURLs: ["http://127.0.0.1:2380"], name: "a"),
+        ClusterMember(id: MemberID(9), peerURLs: ["http://127.0.0.1:2381"]),
+    ]
+
+    @Test("One who joins takes the ids that the members go by")
+    func joins() throws {
+        let first = try configuration(
+            "-name=b", "-initial-cluster-state=existing",
+            "-initial-advertise-peer-urls=http://127.0.0.1:2381",
+            "-initial-cluster=a=http://localhost:2380,b=http://127.0.0.1:2381"
+        ).joiningMembers(found, of: ClusterID(5))
+        #expect(first.own == MemberID(9) && first.cluster == ClusterID(5))
+        #expect(first.others.map(\.id) == [MemberID(7)])
+    }
+
+    @Test("One whose flags name other members than there are does not join")
+    func joinsOthers() throws {
+        let alone = try configuration(
+            "-name=b", "-initial-cluster-state=existing",
+            "-initial-advertise-peer-urls=http://127.0.0.1:2381",
+            "-initial-cluster=b=http://127.0.0.1:2381")
+        #expect {
+            try alone.joiningMembers(found, of: ClusterID(5))
+        } throws: {
+            "\($0)".hasSuffix("member count is unequal")
+        }
+        let elsewhere = try configuration(
+            "-name=b", "-initial-cluster-state=existing",
+            "-initial-advertise-peer-urls=http://127.0.0.1:2399",
+            "-initial-cluster=a=http://localhost:2380,b=http://127.0.0.1:2399")
+        #expect {
+            try elsewhere.joiningMembers(found, of: ClusterID(5))
+        } throws: {
+            "\($0)".contains("unmatched member while checking PeerURLs")
+        }
     }
 }
 

@@ -94,7 +94,8 @@ struct MemberEventsTests {
         events.alarmChanged(AlarmFields(member: own.id, alarm: .noSpace), isActive: true)
         events.alarmChanged(AlarmFields(member: own.id, alarm: .noSpace), isActive: false)
         #expect(book.all == ["warning: alarm raised", "warning: alarm disarmed"])
-        events.memberAdded(own)
+        events.membershipChanged(
+            .add(own), to: Services.Membership(cluster: ClusterID(1), members: [own]))
         #expect(book.all.last == "info: added member")
     }
 }

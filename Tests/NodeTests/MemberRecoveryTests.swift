@@ -1,5 +1,6 @@
 import API
 import Consensus
+import Foundation
 import Services
 import Storage
 import Testing
@@ -25,7 +26,11 @@ private final class Place {
     }
 
     func open() throws -> RecoveredMember {
-        try Recovery(configuration, executors: executors) { _ in }.open()
+        let configuration = try configuration
+        return try Recovery(configuration, executors: executors) { _ in
+        } firstMembers: {
+            try configuration.foundingMembers()
+        }.open()
     }
 
     /// A start that does no more than `body`.
@@ -64,6 +69,32 @@ private final class Place {
         }
     }
 
+    /// Where the store is.
+    var store: String { directory.path + "/data/" + StoreConfiguration.fileName }
+
+    /// Another member's state, whole and durable beside the store.
+    func addSnapshot(at last: Int) throws {
+        let other = try Place()
+        try other.start { recovered in
+            try other.write(recovered, through: 1, commit: 1)
+            try other.apply(
+                recovered, through: last, ConfState(voters: [recovered.identity.member]))
+        }
+        try FileManager.default.copyItem(atPath: other.store, toPath: store + ".incoming")
+    }
+
+    /// Writes to the log that it goes on behind a snapshot.
+    func recordSnapshot(_ recovered: RecoveredMember, at index: UInt64, term: UInt64 = 2) throws {
+        let snapshot = WALSnapshot(
+            index: LogIndex(index), term: Term(term),
+            confState: ConfState(voters: [recovered.identity.member]))
+        try waitFor { done in
+            do throws(WALError) {
+                try recovered.log.save(snapshot) { done($0.mapError { $0 }) }
+            } catch { done(.failure(error)) }
+        }
+    }
+
     /// Makes the store one that has applied through `last`.
     func apply(_ recovered: RecoveredMember, through last: Int, _ confState: ConfState? = nil)
         throws
@@ -98,18 +129,18 @@ struct MemberRecoveryTests {
     func new() throws {
         let place = try Place()
         try place.start { recovered in
-            let founder = try place.configuration.foundingMember()
+            let founder = try place.configuration.foundingMembers()
             #expect(recovered.isNew && !recovered.raft.isWritten)
-            #expect(recovered.identity.member == founder.id)
-            #expect(recovered.identity.cluster == founder.clusterID)
-            #expect(recovered.raft.confState == ConfState(voters: [founder.id]))
+            #expect(recovered.identity.member == founder.own)
+            #expect(recovered.identity.cluster == founder.cluster)
+            #expect(recovered.raft.confState == ConfState(voters: [founder.own]))
             #expect(recovered.raft.entries.count == 1 && recovered.raft.applied == .zero)
             let change = try recovered.raft.entries[0].data.withUnsafeBytes {
                 try ConfChange(decoding: $0)
             }
-            #expect(change.node == founder.id)
+            #expect(change.node == founder.own)
             let member = try ClusterMember(json: change.context)
-            #expect(member.peerURLs == ["http://localhost:2380"] && member.id == founder.id)
+            #expect(member.peerURLs == ["http://localhost:2380"] && member.id == founder.own)
         }
         #expect(
             try place.directory.names(in: "data/member") == ["lock", "snap", "wal", "wal.lock"])
@@ -226,5 +257,66 @@ struct MemberRecoveryTests {
             try place.apply(recovered, through: 2, ConfState(voters: [MemberID(7)]))
         }
         #expect(place.refusal().hasSuffix("has no vote in its own cluster, whose voters are 7"))
+    }
+
+    private func withLogAndStore() throws -> Place {
+        let place = try Place()
+        try place.start { recovered in
+            try place.write(recovered, through: 5, commit: 3)
+            try place.apply(
+                recovered, through: 3, ConfState(voters: [recovered.identity.member]))
+        }
+        return place
+    }
+
+    private func snapshotFiles(_ place: Place) throws -> [String] {
+        try place.directory.names(in: "data/member/snap")
+    }
+
+    @Test("A snapshot whose place the log has is the state: killed before it was in its place")
+    func recordedSnapshot() throws {
+        let place = try withLogAndStore()
+        try place.start { try place.recordSnapshot($0, at: 50) }
+        try place.addSnapshot(at: 50)
+        for isFirst in [true, false] {
+            try place.start { recovered in
+                #expect(recovered.hasTakenSnapshot == isFirst)
+                #expect(recovered.summary.consistentIndex == LogIndex(50))
+                #expect(recovered.raft.applied == LogIndex(50))
+                #expect(recovered.raft.hardState.commit == LogIndex(50))
+                #expect(
+                    recovered.raft.compacted == LogPosition(index: LogIndex(50), term: Term(2)))
+                #expect(recovered.raft.entries.isEmpty)
+            }
+            #expect(try snapshotFiles(place) == ["cairn.mdb", "cairn.mdb-lock"])
+        }
+    }
+
+    @Test("A snapshot whose place the log has not, or whose state is here already, goes")
+    func unwantedSnapshots() throws {
+        for index in [50, 2] {
+            let place = try withLogAndStore()
+            try place.addSnapshot(at: index)
+            try Data([1]).write(to: URL(fileURLWithPath: place.store + ".receiving"))
+            try place.start { recovered in
+                #expect(!recovered.hasTakenSnapshot)
+                #expect(recovered.raft.applied == LogIndex(3))
+                #expect(recovered.raft.entries.map(\.index.rawValue) == [4, 5])
+            }
+            #expect(try snapshotFiles(place) == ["cairn.mdb", "cairn.mdb-lock"])
+        }
+    }
+
+    @Test("A log that goes on behind a snapshot that is gone, or another one, is refused")
+    func missingSnapshot() throws {
+        let place = try withLogAndStore()
+        try place.start { try place.recordSnapshot($0, at: 50) }
+        let refusal =
+            "the log goes on behind the snapshot of entry 50, but that is not there, and the store "
+            + "holds entry 3"
+        #expect(place.refusal() == refusal)
+        try place.addSnapshot(at: 40)
+        #expect(place.refusal() == refusal)
+        #expect(try snapshotFiles(place).contains("cairn.mdb.incoming"), "nothing is thrown away")
     }
 }

@@ -56,7 +56,7 @@ struct MemberServerTests {
     private func configuration(_ directory: TemporaryDirectory) throws -> Configuration {
         let arguments = [
             "-data-dir=\(directory.path)/data", "-listen-client-urls=http://127.0.0.1:0",
-            "-advertise-client-urls=http://127.0.0.1:1",
+            "-advertise-client-urls=http://127.0.0.1:1", "-listen-peer-urls=http://127.0.0.1:0",
         ]
         guard case .run(let configuration, _) = CommandLineReader.read(arguments, environment: [:])
         else { throw RecoveryError(description: "\(arguments) are refused") }

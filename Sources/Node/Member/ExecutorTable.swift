@@ -9,12 +9,14 @@ import Transport
 
 /// The threads of a member.
 final class ExecutorTable: Sendable {
-    /// Client connections, RaftNode, Applier, MVCCStore.
+    /// Connections of clients and members, RaftNode, Applier, MVCCStore.
     let main: EventLoop
     /// WriteAheadLog: fdatasync.
     let log: EventLoop
     /// Backend: LMDB's commits.
     let backend: EventLoop
+    /// Snapshots for and from other members: reading and writing whole states takes long.
+    let snapshots: EventLoop
 
     /// Longer than a client on the same machine takes from one answer to its next Put.
     private static let logBusyWait: UInt64 = 150_000
@@ -25,12 +27,14 @@ final class ExecutorTable: Sendable {
         main = try EventLoop(name: "cairn-main")
         log = try EventLoop(name: "cairn-wal", busyWaitNanoseconds: Self.logBusyWait)
         backend = try EventLoop(name: "cairn-backend")
+        snapshots = try EventLoop(name: "cairn-snapshots")
     }
 
     /// Ends the threads: first the one that gives the others work.
     func stop() {
         main.stop()
         log.stop()
+        snapshots.stop()
         backend.stop()
     }
 }

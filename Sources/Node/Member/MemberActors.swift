@@ -18,13 +18,16 @@ struct MemberActors: Sendable {
     let services: ClientServices
     let events: MemberEvents
     let peers: ClusterPeers
+    let snapshotter: MemberSnapshotter
     /// Nil when the operator wants none.
     let autoCompactor: AutoCompactor?
 
     /// On the dialer's executor, where all of them will run.
+    /// - Parameter snapshotThread: where snapshots are made and read.
     init(
         _ recovered: RecoveredMember, _ configuration: Configuration,
-        dialer: any StreamDialer, metrics: ServerMetrics, serverLog: ServerLog
+        dialer: any StreamDialer, snapshotThread: any ActorExecutor, metrics: ServerMetrics,
+        serverLog: ServerLog
     ) throws {
         let executor = dialer.executor
         identity = recovered.identity
@@ -51,12 +54,20 @@ struct MemberActors: Sendable {
             identity, settings: Applier.Settings(configuration), store: store, watches: watches,
             leasedKeys: recovered.summary.leases, ids: ids, on: executor, events: events,
             others: peers, counters: ApplierCounters(metrics), logger: logger)
+        snapshotter = MemberSnapshotter(
+            identity.member, applier, store,
+            SnapshotPlace(
+                cluster: identity.cluster, path: configuration.storePath,
+                quotaBytes: configuration.storage.quotaBytes ?? -1, thread: snapshotThread),
+            over: PeerSnapshotLane(links), random: SystemRandom(),
+            events: SnapshotReports(metrics.snapshots, logger: logger))
         raft = try RaftNode(
             id: identity.member, options: RaftNodeOptions(configuration),
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
-            peers: raftPeers, machine: applier, random: SystemRandom(),
+            peers: raftPeers, machine: applier, snapshotter: snapshotter, random: SystemRandom(),
             logger: serverLog.logger("raft"))
         raftPeers.attach(raft)
+        snapshotter.attach(raft)
         events.follow(peers)
         let membership = applier.assumeIsolated { $0.membership }
         peers.begin(membership, besides: recovered.others)

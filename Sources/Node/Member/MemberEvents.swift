@@ -162,6 +162,20 @@ final class MemberEvents: ApplierEvents {
             ]))
     }
 
+    func stateReplaced(by snapshot: SnapshotDescription, _ membership: Membership) {
+        logger.info(
+            "applied snapshot",
+            metadata: .fields([
+                "current-snapshot-index": .uint(snapshot.index.rawValue),
+                "current-rev": .int(snapshot.revision.rawValue),
+            ]))
+        state.withLock { $0.peers }?.membershipReplaced(by: membership)
+        guard let clusterVersion = membership.clusterVersion else { return }
+        metrics.setClusterVersion(Self.short(clusterVersion))
+        state.withLock { $0.hasVersion = true }
+        checkReady()
+    }
+
     func storeCommitted(_ event: CommitEvent) {
         switch event {
         case .committed(_, let nanoseconds): metrics.disk.backendCommit.observe(nanoseconds)

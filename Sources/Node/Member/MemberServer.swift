@@ -43,7 +43,7 @@ public final class MemberServer: Sendable {
             let actors = try onLoop(executors.main) {
                 try MemberActors(
                     recovered, configuration, dialer: SocketDialer(on: executors.main),
-                    metrics: metrics, serverLog: serverLog)
+                    snapshotThread: executors.snapshots, metrics: metrics, serverLog: serverLog)
             }
             self.actors = actors
             peerPort = try onLoop(executors.main) {
@@ -162,6 +162,7 @@ public final class MemberServer: Sendable {
         }
         attempt("close peer connections") { done in
             executors.main.post { [peerPort, actors] in
+                actors.snapshotter.stop()
                 actors.raft.assumeIsolated { $0.stop() }
                 actors.peers.raft.stop()
                 peerPort.value.drain(grace: 0) { done(.success(())) }

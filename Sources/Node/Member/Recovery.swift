@@ -23,6 +23,8 @@ struct RecoveredMember: Sendable {
     let repair: WALRepair?
     /// The newest snapshot record that recovery started from.
     let snapshot: LogIndex
+    /// The store was another member's snapshot, which a crash had kept from its place.
+    var hasTakenSnapshot = false
     let isNew: Bool
     /// Keeps other processes out while it lives.
     let lock: DirectoryLock
@@ -35,6 +37,11 @@ struct RecoveredMember: Sendable {
                 metadata: .fields([
                     "path": .string(repair.file), "offset": .int(Int64(repair.offset)),
                 ]))
+        }
+        if hasTakenSnapshot {
+            logger.info(
+                "Recovering from snapshot backend",
+                metadata: .fields(["snapshot-index": .uint(summary.consistentIndex.rawValue)]))
         }
         logger.info(
             "kvstore restored",
@@ -131,9 +138,25 @@ struct Recovery {
 
     private func reopen(_ wal: WALConfiguration, _ lock: DirectoryLock) throws -> RecoveredMember {
         // Only the store knows which snapshot record to start from.
-        let (store, summary) = try openStore()
+        let incoming = try incomingSnapshot()
+        let path = storeConfiguration.path
+        let start = try incoming?.index ?? IncomingSnapshot.indexOfStore(at: path)
         let (log, recovery) = try WriteAheadLog.open(
-            wal, from: .newestSnapshot(notAfter: summary.consistentIndex), on: executors.log)
+            wal, from: .newestSnapshot(notAfter: start), on: executors.log)
+        let isRecorded =
+            incoming.map {
+                $0.index == recovery.snapshot.index && $0.term == recovery.snapshot.term
+            }
+            ?? false
+        if isRecorded { try IncomingSnapshot.install(at: path) }
+        let (store, summary) = try openStore()
+        guard recovery.newestSnapshot.index <= summary.consistentIndex else {
+            throw RecoveryError(
+                description: "the log goes on behind the snapshot of entry "
+                    + "\(recovery.newestSnapshot.index.rawValue), but that is not there, and the "
+                    + "store holds entry \(summary.consistentIndex.rawValue)")
+        }
+        IncomingSnapshot.removeAll(at: path)
         if recovery.hardState.isEmpty {
             // Killed before the first write was whole, whose last record is the hard state: nothing
             // was promised. What there is of it is written again.
@@ -145,7 +168,16 @@ struct Recovery {
             identity: identity, store: store, summary: summary, log: log,
             raft: try restoredState(recovery, summary, identity), others: [],
             repair: recovery.repair,
-            snapshot: recovery.snapshot.index, isNew: false, lock: lock)
+            snapshot: recovery.snapshot.index, hasTakenSnapshot: isRecorded, isNew: false,
+            lock: lock)
+    }
+
+    /// A snapshot that came before a crash, if it is newer than the store. The log says whether it
+    /// is the state: whether it has the record of its place.
+    private func incomingSnapshot() throws(StoreError) -> IncomingSnapshot? {
+        let path = storeConfiguration.path
+        guard let found = try IncomingSnapshot.find(at: path) else { return nil }
+        return try found.index > IncomingSnapshot.indexOfStore(at: path) ? found : nil
     }
 
     private func restoredState(
@@ -205,7 +237,7 @@ struct Recovery {
 
     private var storeConfiguration: StoreConfiguration {
         StoreConfiguration(
-            path: configuration.dataDirectory + "/" + StoreConfiguration.fileName,
+            path: configuration.storePath,
             quotaBytes: configuration.storage.quotaBytes ?? -1,
             batchIntervalNanoseconds: configuration.storage.batchIntervalNanoseconds,
             batchLimit: configuration.storage.batchLimit)
@@ -225,4 +257,9 @@ extension FirstMember {
         change.encode(into: &bytes)
         self.init(id: member.id, change: bytes.array)
     }
+}
+
+extension Configuration {
+    /// The file of the store.
+    var storePath: String { dataDirectory + "/" + StoreConfiguration.fileName }
 }

@@ -13,6 +13,7 @@ public struct ServerMetrics: Sendable {
     public let server: RequestMetrics
     public let health: HealthMetrics
     public let watch: WatchMetrics
+    public let snapshots: SnapshotMetrics
 
     public init(registry: MetricsRegistry = MetricsRegistry()) {
         self.registry = registry
@@ -23,6 +24,7 @@ public struct ServerMetrics: Sendable {
         server = RequestMetrics(registry)
         health = HealthMetrics(registry)
         watch = WatchMetrics(registry)
+        snapshots = SnapshotMetrics(registry)
         registry.gauge(
             "etcd_server_version", "Which version is running. 1 for the version of the label.",
             ("server_version", ProductVersion.etcd)

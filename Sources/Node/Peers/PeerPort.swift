@@ -128,8 +128,10 @@ extension PeerPort {
             cluster: actors.identity.cluster, member: actors.identity.member,
             admission: ClusterAdmission(actors.applier), receiver: actors.peers.raft,
             openToEveryone: [PeerMethod.members.rawValue])
+        var methods = actors.services.peerMethods
+        PeerSnapshotLane.register(actors.snapshotter.receiver, in: &methods)
         self.init(
-            acceptor, services: actors.services.peerMethods, status: MemberStatus(actors),
+            acceptor, services: methods, status: MemberStatus(actors),
             clock: SystemClock(), on: executor, logger: logger)
         actors.peers.port = self
     }

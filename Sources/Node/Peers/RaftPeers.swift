@@ -141,6 +141,10 @@ public final class RaftPeers: @unchecked Sendable {
 // MARK: - Out
 
 extension RaftPeers: PeerSender {
+    public func reaches(_ member: MemberID) -> Bool {
+        links.status(of: member)?.activeSince != nil
+    }
+
     public func send(_ messages: [Message]) {
         for (message, bytes) in zip(messages, EncodedMessage.encode(messages)) {
             let isSent = links.send(

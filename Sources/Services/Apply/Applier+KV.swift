@@ -151,6 +151,8 @@ extension Status {
         case .futureRevision: self = .futureRevision
         case .keyNotFound: self = .keyNotFound
         case .busy: self = .tooManyRequests
+        case .replaced:
+            self.init(.unavailable, "etcdserver: another member's state took the place of this one")
         case .keyTooLong, .backend, .damaged:
             self.init(.dataLoss, "etcdserver: the store cannot be read: \(error)")
         }

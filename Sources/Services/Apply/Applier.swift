@@ -33,10 +33,12 @@ package actor Applier: StateMachine {
     var deadlines: RequestDeadlines
     /// Proposals that another leader was sent: their entries come back without them.
     private var forwarded: [RequestID: ClientProposal] = [:]
+    /// Of the newest entry that is applied in this life.
+    private var appliedTerm = Term.zero
     /// Changes of the membership that this member proposed, wherever they are now.
     var changes: [RequestID: MembershipProposal] = [:]
     /// The rest of a batch that the store could not take yet.
-    private var postponed: ArraySlice<CommittedEntry> = []
+    private(set) var postponed: ArraySlice<CommittedEntry> = []
     /// For entries that come without their proposal: after a restart, from another leader. With
     /// more room than a request had when it was taken, since it now lies within a proposal.
     private let arena = Arena(limitBytes: 2 * Limits.decodedMessageBytes)
@@ -146,7 +148,8 @@ package actor Applier: StateMachine {
         alarms = stored.alarms
         storageVersion = stored.storageVersion
         lessor = Lessor(on: executor, settings: settings.leases, counters: counters.leases)
-        lessor.assumeIsolated { $0.restore(stored.leases, attached: leasedKeys) }
+        let leases = StoredLeases(stored.leases, attached: leasedKeys)
+        lessor.assumeIsolated { $0.restore(leases) }
     }
 
     /// Begins to serve; `raft` runs on the same executor.
@@ -242,6 +245,7 @@ package actor Applier: StateMachine {
             } else {
                 response.clear()
             }
+            refuseOutdated(by: entry)
             promoteLessor(after: entry)
             callObservers()
         } catch {
@@ -352,7 +356,22 @@ extension Applier {
     var timedRequests: Int { deadlines.count }
 
     /// Another leader was sent `proposal`: its entry will come without it.
-    func await(_ proposal: ClientProposal) { forwarded[proposal.id] = proposal }
+    func await(_ proposal: ClientProposal) {
+        proposal.forwardedIn = term
+        forwarded[proposal.id] = proposal
+    }
+
+    /// Behind the first entry of a leader's term nothing comes any more that only its predecessors
+    /// had in their logs. What they were sent is lost, or on its way by another member: nobody
+    /// knows, and a client that hears so can turn to the new leader.
+    private func refuseOutdated(by entry: Entry) {
+        guard entry.term != appliedTerm else { return }
+        appliedTerm = entry.term
+        for (id, proposal) in forwarded where proposal.forwardedIn < appliedTerm {
+            forwarded[id] = nil
+            proposal.refuse(.timeoutDueToLeaderFail)
+        }
+    }
 
     private static let sweepNanoseconds: UInt64 = 500_000_000
 

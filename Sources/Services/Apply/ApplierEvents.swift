@@ -11,6 +11,8 @@ package protocol ApplierEvents: AnyObject, Sendable {
     func attributesPublished(_ member: ClusterMember)
     func clusterVersionChanged(from old: String?, to new: String)
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool)
+    /// Another member's state took the place of this one.
+    func stateReplaced(by snapshot: SnapshotDescription, _ membership: Membership)
     func storeCommitted(_ event: CommitEvent)
     func storeCompacted(_ event: CompactionEvent)
     func storeDefragmentation(_ event: DefragmentationEvent)

@@ -33,6 +33,9 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
         self.applier = applier
     }
 
+    /// The term of the leader that was sent it; zero while no other was.
+    var forwardedIn = Term.zero
+
     /// Whether the caller has its answer. The operation may still be applied afterwards.
     private(set) var isSettled = false
 

@@ -13,20 +13,38 @@ struct StoredState: Sendable {
     /// - Throws: `MembershipError`, `WireError` for records that are not what they should be;
     ///   `StoreError`.
     init(reading store: isolated MVCCStore, cluster: ClusterID) throws {
+        try self.init(cluster: cluster) { (table, visit) throws(StoreError) in
+            try store.scan(table, visit)
+        }
+    }
+
+    /// As above, of a state that came from another member.
+    init(reading store: IncomingStore, cluster: ClusterID) throws {
+        try self.init(cluster: cluster) { (table, visit) throws(StoreError) in
+            try store.scan(table, visit)
+        }
+    }
+
+    /// Shows the records of a table in order of their keys, until the visit says false.
+    private typealias Scan = (
+        Table, (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
+    ) throws(StoreError) -> Void
+
+    private init(cluster: ClusterID, _ scan: Scan) throws {
         var members: [ClusterMember] = []
-        for record in try Self.records(.members, of: store) {
+        for record in try Self.records(.members, scan) {
             members.append(try Self.member(record))
         }
-        let removed = Set(try Self.records(.membersRemoved, of: store).map { try Self.id($0.key) })
+        let removed = Set(try Self.records(.membersRemoved, scan).map { try Self.id($0.key) })
         if let both = members.first(where: { removed.contains($0.id) }) {
             throw MembershipError(reason: "member \(both.id.hex) is there and removed for good")
         }
         membership = Membership(
             cluster: cluster, members: members, removed: removed,
-            clusterVersion: try Self.version(.cluster, Array("clusterVersion".utf8), of: store))
-        alarms = AlarmSet(Set(try Self.records(.alarm, of: store).map { try Self.alarm($0.key) }))
-        leases = try Self.leases(of: store)
-        storageVersion = try Self.version(.meta, MetaKey.storageVersion, of: store)
+            clusterVersion: try Self.version(.cluster, Array("clusterVersion".utf8), scan))
+        alarms = AlarmSet(Set(try Self.records(.alarm, scan).map { try Self.alarm($0.key) }))
+        leases = try Self.leases(scan)
+        storageVersion = try Self.version(.meta, MetaKey.storageVersion, scan)
     }
 
     // MARK: Records
@@ -34,10 +52,10 @@ struct StoredState: Sendable {
     private typealias Record = (key: [UInt8], value: [UInt8])
 
     private static func records(
-        _ table: Table, of store: isolated MVCCStore
+        _ table: Table, _ scan: Scan
     ) throws(StoreError) -> [Record] {
         var records: [Record] = []
-        try store.scan(table) { key, value in
+        try scan(table) { key, value in
             records.append(([UInt8](key), [UInt8](value)))
             return true
         }
@@ -73,11 +91,11 @@ struct StoredState: Sendable {
 
     /// There may be hundreds of thousands: one pass, and no copy of the records. The key tells the
     /// id too.
-    private static func leases(of store: isolated MVCCStore) throws -> [LeaseFields] {
+    private static func leases(_ scan: Scan) throws -> [LeaseFields] {
         let arena = Arena()
         var leases: [LeaseFields] = []
         var damaged: [UInt8]?
-        try store.scan(.lease) { key, value in
+        try scan(.lease) { key, value in
             arena.reset()
             guard let lease = try? LeaseRecord.decode(value, in: arena).fields,
                 lease.recordKey.elementsEqual(key), lease.ttl > 0, lease.remainingTTL >= 0,
@@ -97,9 +115,9 @@ struct StoredState: Sendable {
 
     /// `X.Y.Z`; nil when there is none.
     private static func version(
-        _ table: Table, _ name: [UInt8], of store: isolated MVCCStore
+        _ table: Table, _ name: [UInt8], _ scan: Scan
     ) throws -> String? {
-        guard let record = try records(table, of: store).first(where: { $0.key == name }) else {
+        guard let record = try records(table, scan).first(where: { $0.key == name }) else {
             return nil
         }
         let text = String(decoding: record.value, as: UTF8.self)

@@ -84,6 +84,10 @@ struct KeyObservers {
         if !prefixes.isEmpty { noteChange(under: key) }
     }
 
+    /// Another state took the place of this one: whatever is observed may have happened. An action
+    /// looks at the state itself, so that it may be called for nothing.
+    mutating func replaced() { due = Set(observers.keys) }
+
     private static let slash = UInt8(ascii: "/")
 
     private mutating func noteChange(under key: UnsafeRawBufferPointer) {

@@ -83,11 +83,27 @@ package actor Lessor {
         self.counters = counters
     }
 
-    /// Takes what the store held at the start. A key whose lease is not there has none, as in etcd.
-    func restore(_ stored: [LeaseFields], attached: [StoreSummary.LeasedKey]) {
+    /// Takes what the store held at the start, or what another member's state holds. This member
+    /// does not lead.
+    func restore(_ stored: StoredLeases) {
+        precondition(leadership == nil, "a leader's leases are replaced")
+        leases = stored.leases
+        keys = stored.keys
+        revoking = 0
+        for id in waiting.keys where leases[id] == nil { answerRenewals(ofRevoked: id) }
+    }
+}
+
+/// The leases of a state, as the lessor holds them. Made on any thread: it takes a while.
+struct StoredLeases: Sendable {
+    fileprivate(set) var leases: [LeaseID: Lessor.Lease] = [:]
+    fileprivate(set) var keys = AttachedKeys()
+
+    /// A key whose lease is not there has none, as in etcd.
+    init(_ stored: [LeaseFields], attached: [StoreSummary.LeasedKey]) {
         leases.reserveCapacity(stored.count)
         for lease in stored {
-            leases[lease.id] = Lease(ttl: lease.ttl, remainingTTL: lease.remainingTTL)
+            leases[lease.id] = Lessor.Lease(ttl: lease.ttl, remainingTTL: lease.remainingTTL)
         }
         for pair in attached where leases[pair.lease] != nil {
             pair.key.withUnsafeBytes { keys.attach($0, to: pair.lease) }

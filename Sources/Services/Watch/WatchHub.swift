@@ -84,6 +84,26 @@ package actor WatchHub: ChangeObserver {
         assumeIsolated { $0.take(revision, count) }
     }
 
+    package nonisolated func replaced(_ revision: Revision) {
+        assumeIsolated { $0.skip(to: revision) }
+    }
+
+    /// Changes up to `revision` came as a whole: whoever has not been told of them reads them from
+    /// the store, or hears that they were compacted.
+    private func skip(to revision: Revision) {
+        newest = revision
+        slices.removeAll()
+        for stream in streams.values {
+            for watcher in stream.watchers.values
+            where watcher.next <= revision && !watcher.state.contains(.ended) {
+                count(pending: -watcher.group.pending.count)
+                watcher.group.drop(through: revision)
+                setReadsHistory(watcher)
+                wait(watcher)
+            }
+        }
+    }
+
     private func take(_ revision: Revision, _ count: Int) {
         newest = revision
         do throws(StoreError) {

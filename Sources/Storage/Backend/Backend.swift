@@ -101,6 +101,35 @@ actor Backend {
         }
     }
 
+    /// Puts `incoming` in the place of the store's file, then calls `completion` once, on this
+    /// actor's executor. After a failure nothing is committed any more. From any thread.
+    nonisolated func install(
+        _ incoming: IncomingFile,
+        _ completion: @escaping @Sendable (Result<Void, BackendError>) -> Void
+    ) {
+        executor.post {
+            let result = self.assumeIsolated { backend in backend.replaceFile(by: incoming) }
+            completion(result)
+        }
+    }
+
+    private func replaceFile(by incoming: IncomingFile) -> Result<Void, BackendError> {
+        do throws(BackendError) {
+            try incoming.install()
+            environment = incoming.environment
+            failure = nil
+            return .success(())
+        } catch {
+            failure = error
+            return .failure(error)
+        }
+    }
+
+    /// Lets go of what is large here: unmapping a file takes a while.
+    nonisolated func release(_ last: any Sendable) {
+        executor.post { _ = last }
+    }
+
     /// Lets go of an environment here: unmapping a large file takes a while.
     nonisolated func close(_ environment: consuming Environment) {
         let last = environment

@@ -41,9 +41,19 @@ final class Environment: @unchecked Sendable {
     /// Must be the only one to open it in this process (LMDB, Caveats); between processes the lock
     /// on the data directory sees to it. Blocks on the disk.
     convenience init(path: String, quotaBytes: Int64) throws(BackendError) {
+        try self.init(path: path, mapBytes: Self.mapBytes(quotaBytes))
+    }
+
+    private static func mapBytes(_ quotaBytes: Int64) -> Int {
         let largest: Int64 = 1 << 44  // times four is half of what a process can address
-        let wanted = quotaBytes < 0 ? 1 << 40 : max(1 << 36, Int(min(quotaBytes, largest)) * 4)
-        try self.init(path: path, mapBytes: wanted)
+        return quotaBytes < 0 ? 1 << 40 : max(1 << 36, Int(min(quotaBytes, largest)) * 4)
+    }
+
+    /// Creates a file at `place`, which may take the place of the one at `path`.
+    convenience init(
+        replacing path: String, at place: String, quotaBytes: Int64
+    ) throws(BackendError) {
+        try self.init(opening: place, as: path, mapBytes: Self.mapBytes(quotaBytes))
     }
 
     /// As above with the size of the map given: a test can fill a small one.

@@ -71,4 +71,15 @@ struct WriteTransaction: ~Copyable {
             try check(code, operation)
         }
     }
+
+    /// Writes a record behind all others of its table (MDB_APPEND, as above).
+    func append(
+        _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+    ) throws(BackendError) {
+        var key = MDB_val(key)
+        var value = MDB_val(value)
+        let code = mdb_put(
+            handle, environment.handle(of: table), &key, &value, UInt32(MDB_APPEND))
+        try check(code, "append to table \(table.name)")
+    }
 }

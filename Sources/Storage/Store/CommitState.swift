@@ -60,6 +60,17 @@ struct CommitState {
         pendingWrites += deletions.count
     }
 
+    /// Another state took the place of this one: nothing is pending.
+    /// - Returns: those who waited for a commit of what is in it now.
+    mutating func restart(at state: CommittedState) -> [@Sendable (BackendError?) -> Void] {
+        _ = takeChanges()
+        durable = state
+        failure = nil
+        finished = started
+        defer { waiting = [] }
+        return waiting.map(\.then)
+    }
+
     /// The pending writes besides revisions, which are no longer pending then.
     mutating func takeChanges() -> (
         changes: [TableChange], deletions: [RecordKey], confState: ConfState?

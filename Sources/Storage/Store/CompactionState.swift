@@ -81,6 +81,20 @@ struct CompactionState {
         job = CompactionJob(revision: revision, previous: .neverCompacted, wantsHash: false)
     }
 
+    /// Another state took the place of this one.
+    /// - Parameter unfinished: what is left to do there.
+    /// - Returns: those who wait for nothing more.
+    mutating func restart(unfinished: Revision?) -> [@Sendable (StoreError?) -> Void] {
+        job = nil
+        next = nil
+        failure = nil
+        hashes = []
+        if let unfinished { resume(unfinished) }
+        let reached = waiting.filter { $0.through < unfinished ?? Revision(.max) }
+        waiting.removeAll { $0.through < unfinished ?? Revision(.max) }
+        return reached.map(\.then)
+    }
+
     /// The job is done. Returns those who waited for it.
     mutating func finish() -> [@Sendable (StoreError?) -> Void] {
         guard let done = job?.revision else { preconditionFailure("no compaction to finish") }

@@ -89,7 +89,7 @@ extension MVCCStore {
         }
     }
 
-    private func failHashes(_ error: StoreError) {
+    func failHashes(_ error: StoreError) {
         let jobs = hashes.jobs
         hashes.jobs = []
         for (_, job) in jobs {

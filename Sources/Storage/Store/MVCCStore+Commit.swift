@@ -55,7 +55,7 @@ extension MVCCStore {
     /// Called when something was applied and when a commit has finished.
     @inline(__always)
     func paceCommits() {
-        guard !commits.isInFlight, commits.pendingWrites > 0 else { return }
+        guard !commits.isInFlight, commits.pendingWrites > 0, replacement == nil else { return }
         if isCommitDue {
             startCommit()
         } else if commits.timer == nil {
@@ -72,7 +72,9 @@ extension MVCCStore {
 
     private func intervalIsOver() {
         commits.timer = nil
-        if !commits.isInFlight && commits.pendingWrites > 0 { startCommit() }
+        if !commits.isInFlight && commits.pendingWrites > 0 && replacement == nil {
+            startCommit()
+        }
     }
 
     private func startCommit() {
@@ -110,6 +112,7 @@ extension MVCCStore {
         let finished = commits.finished
         let reached = commits.waiting.filter { $0.through <= finished }
         commits.waiting.removeAll { $0.through <= finished }
+        startReplacement()
         startDefragmentation()
         paceCommits()
         continueCompaction()
@@ -126,6 +129,7 @@ extension MVCCStore {
         commits.observer?(.failed(error))
         for waiter in waiting { waiter.then(error) }
         compactionFailed(.backend(error))
+        startReplacement()
         startDefragmentation()
     }
 }

@@ -68,7 +68,8 @@ extension MVCCStore {
 
     private func compactSlice() {
         compactions.isPosted = false
-        guard let job = compactions.job, compactions.failure == nil, commits.failure == nil,
+        guard replacement == nil,
+            let job = compactions.job, compactions.failure == nil, commits.failure == nil,
             commits.deletions.count < commits.configuration.deletionLimit,
             pins.oldest.map({ $0 >= job.revision }) ?? true
         else { return }

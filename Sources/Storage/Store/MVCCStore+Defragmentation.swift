@@ -59,6 +59,7 @@ extension MVCCStore {
                 fail(error)
             }
         }
+        startReplacement()
         paceCommits()
         continueCompaction()
         for then in served { then(outcome) }

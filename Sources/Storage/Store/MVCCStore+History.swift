@@ -11,6 +11,9 @@ package protocol ChangeObserver: AnyObject, Sendable {
     /// The entry that made `revision` was applied; `MVCCStore.changes` shows what it did.
     /// Not called for entries that changed no key.
     func changed(_ revision: Revision, count: Int)
+    /// Another member's state took the place of this one. `revision` is its newest; changes up to
+    /// there were not told one by one.
+    func replaced(_ revision: Revision)
 }
 
 /// One change. The bytes are valid during the visit only.

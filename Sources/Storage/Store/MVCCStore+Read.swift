@@ -204,7 +204,8 @@ extension MVCCStore {
         if wanted > revision { throw .futureRevision(newest: revision) }
         guard let compacted, wanted < compacted else { return }
         precondition(!isPinned || pins.contains(wanted), "a pin that nobody holds")
-        if !isPinned { throw .compacted(oldest: compacted) }
+        let isGone = replacedBefore.map { wanted < $0 } ?? false
+        if !isPinned || isGone { throw .compacted(oldest: compacted) }
     }
 
     private func shown(
@@ -295,6 +296,10 @@ extension MVCCStore {
     ) throws(StoreError) -> UnsafeRawBufferPointer {
         let found = try backend { () throws(BackendError) in try records.encoded(position) }
         guard let found else {
+            // Found in the state that was there before this one.
+            if let oldest = replacedBefore, position.main < oldest {
+                throw .compacted(oldest: oldest)
+            }
             throw .damaged(position, "the index has it, the file does not")
         }
         return found

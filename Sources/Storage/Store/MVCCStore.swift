@@ -38,6 +38,9 @@ package actor MVCCStore {
     var compactions = CompactionState()
     var hashes = HashQueue()
     var defragmentation = DefragmentationState()
+    var replacement: StoreReplacement?
+    /// What was pinned before a replacement and is older than this, the new state does not have.
+    var replacedBefore: Revision?
     /// The last log entry that was applied.
     package private(set) var appliedIndex: LogIndex
     package private(set) var appliedTerm: Term
@@ -110,6 +113,12 @@ package actor MVCCStore {
         }
     }
 
+    /// Another state took the place of this one.
+    func becameAt(_ index: LogIndex, _ term: Term) {
+        appliedIndex = index
+        appliedTerm = term
+    }
+
     /// Keys that exist now.
     package var liveKeys: Int { index.liveKeys }
 }
@@ -129,6 +138,7 @@ extension MVCCStore {
     ///   again.
     package func beginApply(at index: LogIndex, term: Term) throws(StoreError) -> Bool {
         precondition(applying == nil, "an apply within an apply")
+        precondition(replacement == nil, "an apply to a state that is being replaced")
         if let failure = commits.failure { throw .backend(failure) }
         guard index > appliedIndex else { return false }
         applying = ApplyScope(index: index, term: term)

@@ -9,7 +9,7 @@ import API
 struct RecordLayers: ~Copyable {
     private(set) var active = RevisionBuffer()
     private(set) var committing: SealedRevisions?
-    private var environment: Environment
+    private(set) var environment: Environment
     private var view: ReadTransaction
 
     init(_ environment: Environment) throws(BackendError) {

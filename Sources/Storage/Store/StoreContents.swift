@@ -7,6 +7,8 @@ import API
 struct StoreContents: ~Copyable {
     var index = KeyIndex()
     var summary = StoreSummary()
+
+    init() {}
 }
 
 /// How far an opened store reaches; for whoever goes on from there.
@@ -36,6 +38,25 @@ extension StoreContents {
     init(reading view: borrowing ReadTransaction) throws(StoreError) {
         try readMeta(view)
         try readRevisions(view)
+    }
+
+    /// How far the file reaches, without its keys.
+    static func summary(
+        of view: borrowing ReadTransaction
+    ) throws(StoreError) -> StoreSummary {
+        var contents = StoreContents()
+        try contents.readMeta(view)
+        var summary = contents.summary
+        let last = try backend { () throws(BackendError) in
+            try view.lastKey(of: .key).map { RecordKey(decoding: $0) }
+        }
+        if let last {
+            guard let last else {
+                throw .damaged(place: "the last key", reason: "not a revision key")
+            }
+            summary.revision = max(summary.revision, last.position.main)
+        }
+        return summary
     }
 
     // MARK: Meta

@@ -12,6 +12,8 @@ public enum StoreError: Error, Hashable, Sendable {
     case keyNotFound
     /// A key of a table other than `key` is longer than `Table.maximumKeyLength`.
     case keyTooLong
+    /// Another member's state took the place of the one that was read.
+    case replaced
     /// Too much of the kind is under way.
     case busy
     /// The file failed. After a failed commit every further apply is refused until the store is

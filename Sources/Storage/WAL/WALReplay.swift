@@ -20,6 +20,8 @@ public struct WALRecovery: Hashable, Sendable {
     public var metadata: WALMetadata
     /// The snapshot record that recovery starts from.
     public var snapshot: WALSnapshot
+    /// The newest snapshot record of all: a state of there, or a later one, must be at hand.
+    public var newestSnapshot: WALSnapshot
     /// The newest state; its term is never below the newest entry's.
     public var hardState: HardState
     /// All entries after `snapshot`, without gaps.
@@ -185,7 +187,7 @@ struct WALReplay {
             state.vote = .none
         }
         return WALRecovery(
-            metadata: metadata.decoded, snapshot: base, hardState: state, entries: entries,
-            repair: nil)
+            metadata: metadata.decoded, snapshot: base, newestSnapshot: newestSnapshot,
+            hardState: state, entries: entries, repair: nil)
     }
 }

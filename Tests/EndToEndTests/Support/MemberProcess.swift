@@ -76,6 +76,10 @@ final class MemberProcess: @unchecked Sendable {
         if environment["ETCD_LISTEN_CLIENT_URLS"] == nil {
             flags += ["--listen-client-urls", "http://\(endpoint)"]
         }
+        if binary == Self.binary, !arguments.contains("--listen-peer-urls") {
+            // Any port: most members have no peers.
+            flags += ["--listen-peer-urls", "http://127.0.0.1:0"]
+        }
         if environment["ETCD_ADVERTISE_CLIENT_URLS"] == nil {
             flags += ["--advertise-client-urls", "http://\(endpoint)"]
         }

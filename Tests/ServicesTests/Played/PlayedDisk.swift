@@ -53,4 +53,5 @@ final class PlayedSolitude: PeerSender {
     func send(_ messages: [Message]) {
         preconditionFailure("a single member sent \(messages)")
     }
+    func reaches(_ member: MemberID) -> Bool { false }
 }

@@ -20,7 +20,14 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
     /// The exit status of a process that could not apply an entry.
     static let cannotApplyStatus: Int32 = 42
 
-    func memberAdded(_ member: ClusterMember) { heard.append("added \(member.id.hex)") }
+    func membershipChanged(_ change: MembershipChange, to membership: Services.Membership) {
+        switch change {
+        case .add(let member): heard.append("added \(member.id.hex)")
+        case .promote(let id): heard.append("promoted \(id.hex)")
+        case .update(let member): heard.append("updated \(member.id.hex)")
+        case .remove(let id): heard.append("removed \(id.hex)")
+        }
+    }
     func attributesPublished(_ member: ClusterMember) {
         heard.append("published \(member.id.hex) \(member.name) \(member.clientURLs)")
     }
@@ -29,6 +36,9 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
     }
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool) {
         heard.append("\(isActive ? "raised" : "cleared") \(alarm.text)")
+    }
+    func stateReplaced(by snapshot: SnapshotDescription, _ membership: Services.Membership) {
+        heard.append("replaced at \(snapshot.index.rawValue)")
     }
     func storeCommitted(_ event: CommitEvent) {
         if case .committed(let state, _) = event { commits.append(state) }
@@ -58,6 +68,11 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
             Data("cannot apply \(index.rawValue): \(reason)\n".utf8))
         _exit(Self.cannotApplyStatus)
     }
+}
+
+/// A wall clock that stands still.
+struct PlayedClock: WallClock {
+    var nanosecondsSinceEpoch: UInt64 { 1_700_000_000_000_000_000 }
 }
 
 /// A directory that is gone with the last reference to it.
@@ -110,7 +125,11 @@ final class PlayedMember {
         var inner: InnerServices { InnerServices(kv: kv, leases: leases) }
         var locks: LockService { LockService(inner) }
         var elections: ElectionService { ElectionService(inner) }
-        var cluster: ClusterService { ClusterService(gate: gate, reads: reads) }
+        var cluster: ClusterService {
+            ClusterService(
+                gate: gate, reads: reads, ids: applier.ids,
+                isPeerURL: { $0.hasPrefix("http://") }, clock: PlayedClock())
+        }
     }
 
     let directory: TemporaryDirectory
@@ -196,7 +215,8 @@ final class PlayedMember {
                 reads: ReadGate(raft: raft, applier: applier),
                 services: ClientServices(
                     raft: raft, applier: applier, ids: ids,
-                    maxRequestBytes: settings.maxRequestBytes),
+                    maxRequestBytes: settings.maxRequestBytes, clock: PlayedClock(),
+                    isPeerURL: { $0.hasPrefix("http://") }),
                 maxTxnOperations: settings.maxTxnOperations)
         }
     }

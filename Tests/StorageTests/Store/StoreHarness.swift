@@ -11,7 +11,7 @@ final class StoreHarness {
     /// Nil between a crash and the next start only.
     private var store: MVCCStore?
     private(set) var summary: StoreSummary
-    private(set) var lastIndex = LogIndex(0)
+    var lastIndex = LogIndex(0)
     let configuration: StoreConfiguration
 
     /// - Parameter mapBytes: how large the file may become.

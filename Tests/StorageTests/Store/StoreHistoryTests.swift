@@ -137,6 +137,7 @@ struct StoreHistoryTests {
         final class Observer: ChangeObserver, @unchecked Sendable {
             weak var store: MVCCStore?
             var seen: [String] = []
+            func replaced(_ revision: Revision) {}
             func changed(_ revision: Revision, count: Int) {
                 seen.append("\(revision.rawValue):")
                 store?.assumeIsolated { store in
