@@ -181,9 +181,18 @@ final class MemoryCluster {
 /// Which members are cut off without a word: what they write is swallowed, what comes to them too.
 final class Cuts: @unchecked Sendable {
     var members: Set<UInt64> = []
+    private var open: [CutStream] = []
 
     func stream(_ stream: any ByteStream, of member: UInt64) -> any ByteStream {
-        CutStream(stream, member, self)
+        let stream = CutStream(stream, member, self)
+        open.append(stream)
+        return stream
+    }
+
+    /// Resets one of the connections there are.
+    func breakOne(_ dice: UInt64) {
+        open.removeAll { $0.isClosed }
+        if !open.isEmpty { open[Int(dice % UInt64(open.count))].abort() }
     }
 }
 
@@ -201,6 +210,7 @@ private final class CutStream: ByteStream, ByteStreamHandler {
         inner.handler = self
     }
 
+    private(set) var isClosed = false
     private var isCut: Bool { cuts.members.contains(member) }
     /// Its own handler must live while the stream is used: the inner stream refers to it weakly.
     private var own: CutStream?
@@ -223,6 +233,7 @@ private final class CutStream: ByteStream, ByteStreamHandler {
     func receivedEnd() { if !isCut { handler?.receivedEnd() } }
     func closed(_ error: TransportError?) {
         own = nil
+        isClosed = true
         handler?.closed(error)
     }
 }
