@@ -136,9 +136,15 @@ final class MemoryCluster {
     }
 
     deinit {
-        executor.turn { for member in members { member.stop() } }
+        executor.turn {
+            for member in members {
+                network.listen(Self.url(member.id), nil)
+                member.stop()
+            }
+        }
         executor.advance(byMilliseconds: 10_000)
         executor.die()
+        cuts.letGo()
     }
 
     static func url(_ member: MemberID) -> String { "memory://\(member.hex)" }
@@ -189,6 +195,9 @@ final class Cuts: @unchecked Sendable {
         return stream
     }
 
+    /// They refer to this.
+    func letGo() { open = [] }
+
     /// Resets one of the connections there are.
     func breakOne(_ dice: UInt64) {
         open.removeAll { $0.isClosed }
@@ -220,7 +229,7 @@ private final class CutStream: ByteStream, ByteStreamHandler {
     var remoteAddress: String { inner.remoteAddress }
     var bufferedBytes: Int { inner.bufferedBytes }
     func resumeReading() {
-        own = self
+        if !isClosed { own = self }
         inner.resumeReading()
     }
     func pauseReading() { inner.pauseReading() }
