@@ -1,5 +1,6 @@
 import API
 import Consensus
+import TestSupport
 import Testing
 import Transport
 
@@ -41,5 +42,30 @@ import Transport
         cluster.cuts.members = []
         #expect(cluster.until { $0.applied("while cut", by: [old]) })
         #expect(cluster.until { _ in others[0].peers.activeTime(of: old.id) != nil })
+    }
+
+    @Test(
+        "Whatever breaks, nothing is applied twice, and all agree in the end",
+        arguments: UInt64(1)...8)
+    func breaks(seed: UInt64) throws {
+        let cluster = try MemoryCluster()
+        let dice = SeededRandom(seed: seed)
+        for number in 0..<200 {
+            cluster.executor.turn {
+                cluster.members[Int(dice.next() % 3)].propose("\(number)")
+                if dice.next() % 4 == 0 { cluster.cuts.breakOne(dice.next()) }
+                if dice.next() % 20 == 0 { cluster.cuts.members = [1 + dice.next() % 3] }
+                if dice.next() % 10 == 0 { cluster.cuts.members = [] }
+            }
+            cluster.executor.advance(byMilliseconds: dice.next() % 300)
+        }
+        cluster.cuts.members = []
+        #expect(cluster.until { $0.leader != nil })
+        cluster.executor.turn { cluster.leader?.propose("last") }
+        #expect(cluster.until { $0.applied("last", by: $0.members) })
+        let applied = cluster.members[0].machine.applied
+        #expect(applied.count > 50)
+        #expect(Set(applied).count == applied.count)
+        for member in cluster.members { #expect(member.machine.applied == applied) }
     }
 }

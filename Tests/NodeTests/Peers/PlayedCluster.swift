@@ -136,9 +136,15 @@ final class MemoryCluster {
     }
 
     deinit {
-        executor.turn { for member in members { member.stop() } }
+        executor.turn {
+            for member in members {
+                network.listen(Self.url(member.id), nil)
+                member.stop()
+            }
+        }
         executor.advance(byMilliseconds: 10_000)
         executor.die()
+        cuts.letGo()
     }
 
     static func url(_ member: MemberID) -> String { "memory://\(member.hex)" }
@@ -181,9 +187,21 @@ final class MemoryCluster {
 /// Which members are cut off without a word: what they write is swallowed, what comes to them too.
 final class Cuts: @unchecked Sendable {
     var members: Set<UInt64> = []
+    private var open: [CutStream] = []
 
     func stream(_ stream: any ByteStream, of member: UInt64) -> any ByteStream {
-        CutStream(stream, member, self)
+        let stream = CutStream(stream, member, self)
+        open.append(stream)
+        return stream
+    }
+
+    /// They refer to this.
+    func letGo() { open = [] }
+
+    /// Resets one of the connections there are.
+    func breakOne(_ dice: UInt64) {
+        open.removeAll { $0.isClosed }
+        if !open.isEmpty { open[Int(dice % UInt64(open.count))].abort() }
     }
 }
 
@@ -201,6 +219,7 @@ private final class CutStream: ByteStream, ByteStreamHandler {
         inner.handler = self
     }
 
+    private(set) var isClosed = false
     private var isCut: Bool { cuts.members.contains(member) }
     /// Its own handler must live while the stream is used: the inner stream refers to it weakly.
     private var own: CutStream?
@@ -210,7 +229,7 @@ private final class CutStream: ByteStream, ByteStreamHandler {
     var remoteAddress: String { inner.remoteAddress }
     var bufferedBytes: Int { inner.bufferedBytes }
     func resumeReading() {
-        own = self
+        if !isClosed { own = self }
         inner.resumeReading()
     }
     func pauseReading() { inner.pauseReading() }
@@ -223,6 +242,7 @@ private final class CutStream: ByteStream, ByteStreamHandler {
     func receivedEnd() { if !isCut { handler?.receivedEnd() } }
     func closed(_ error: TransportError?) {
         own = nil
+        isClosed = true
         handler?.closed(error)
     }
 }
