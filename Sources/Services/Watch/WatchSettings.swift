@@ -73,7 +73,8 @@ package struct WatchTimes: Sendable {
     package init(
         control: Histogram = Histogram(bounds: bounds),
         progress: Histogram = Histogram(bounds: bounds),
-        response: Histogram = Histogram(bounds: bounds), event: Histogram = Histogram(bounds: bounds)
+        response: Histogram = Histogram(bounds: bounds),
+        event: Histogram = Histogram(bounds: bounds)
     ) {
         self.control = control
         self.progress = progress
