@@ -44,7 +44,7 @@ final class ClusterProcesses {
         let ended = try run(
             "/usr/bin/etcdctl", ["--endpoints", endpoints] + arguments,
             environment: ["ETCDCTL_API": "3"])
-        return ended.output + ended.error
+        return ended.output + ended.errors
     }
 
     /// Which member leads, by its place; nil while none does.
