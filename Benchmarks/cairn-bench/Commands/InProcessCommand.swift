@@ -38,7 +38,8 @@ struct InProcessCommand: ParsableCommand {
         ]
         switch CommandLineReader.read(arguments, environment: [:]) {
         case .run(let configuration, _):
-            return try MemberServer.serving(configuration, log: try ServerLog(configuration.logging))
+            return try MemberServer.serving(
+                configuration, log: try ServerLog(configuration.logging))
         case .answer(_, let error, _): throw ServerFailure(description: error)
         case .refused(let error, _): throw ServerFailure(description: "\(error)")
         }
