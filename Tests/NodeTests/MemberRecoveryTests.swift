@@ -297,7 +297,9 @@ struct MemberRecoveryTests {
         for index in [50, 2] {
             let place = try withLogAndStore()
             try place.addSnapshot(at: index)
-            try Data([1]).write(to: URL(fileURLWithPath: place.store + ".receiving"))
+            for name in [".receiving", ".snapshot"] {
+                try Data([1]).write(to: URL(fileURLWithPath: place.store + name))
+            }
             try place.start { recovered in
                 #expect(!recovered.hasTakenSnapshot)
                 #expect(recovered.raft.applied == LogIndex(3))

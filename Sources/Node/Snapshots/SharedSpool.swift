@@ -60,6 +60,8 @@ final class SnapshotTransfer {
         case waiting
         /// What it is told of the snapshot is known.
         case begun(SnapshotMessage)
+        /// It came to nothing, which Raft is told after a pause: it would ask again at once.
+        case failed
     }
     /// Bytes that were sent, in all calls.
     var bytes: UInt64 = 0

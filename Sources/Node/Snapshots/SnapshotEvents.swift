@@ -35,6 +35,9 @@ struct SnapshotSettings: Sendable {
     var retryNanoseconds: (first: UInt64, longest: UInt64) = (100_000_000, 5_000_000_000)
     /// So many calls in a row without a chunk taken are the end of it.
     var maximumAttempts = 10
+    /// After a failure the next snapshot for the same member is at least so far away: making one
+    /// is work, and what a full disk has refused it refuses again.
+    var failureNanoseconds: UInt64 = 5_000_000_000
     /// A call on which nothing is heard for so long is cut.
     var silenceNanoseconds: UInt64 = 60_000_000_000
     /// The receiver says so often that it is still there.

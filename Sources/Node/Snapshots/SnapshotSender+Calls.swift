@@ -36,7 +36,7 @@ private final class TransferEvents: SnapshotCallEvents {
 
 extension SnapshotSender {
     /// The transfer to `member`, if `attempt` is its present call.
-    fileprivate func transfer(_ member: MemberID, _ attempt: Int) -> SnapshotTransfer? {
+    func transfer(_ member: MemberID, _ attempt: Int) -> SnapshotTransfer? {
         guard let transfer = transfers[member], transfer.attempt == attempt else { return nil }
         return transfer
     }
@@ -75,7 +75,7 @@ extension SnapshotSender {
         transfer.call = nil
         transfer.attempt += 1
         guard transfer.fruitless < settings.maximumAttempts else {
-            return finish(transfer, "the call was cut \(transfer.fruitless) times")
+            return fail(transfer, "the call was cut \(transfer.fruitless) times")
         }
         let (first, longest) = settings.retryNanoseconds
         let pause = min(longest, first << UInt64(min(transfer.fruitless, 16)))
@@ -95,19 +95,20 @@ extension SnapshotSender {
         case .due(let number): takenBefore(Int(number), transfer)
         case .done:
             guard let shared, shared.isWhole, transfer.sent == shared.chunks else {
-                return finish(transfer, "the receiver has what was not sent")
+                return fail(transfer, "the receiver has what was not sent")
             }
-            finish(transfer, nil)
+            finish(transfer)
         case .refused(.busy): retry(transfer)
-        case .refused(let reason): finish(transfer, "refused: \(reason)")
-        case .offer, .chunk, nil: finish(transfer, "the receiver's answer cannot be read")
+        case .refused(let reason):
+            fail(transfer, "refused: \(reason)", mayRepeat: reason == .notNeeded)
+        case .offer, .chunk, nil: fail(transfer, "the receiver's answer cannot be read")
         }
     }
 
     private func takenBefore(_ number: Int, _ transfer: SnapshotTransfer) {
         let last = transfer.isStreaming ? transfer.sent : shared?.chunks ?? 0
         guard number <= last, number >= transfer.taken || !transfer.isStreaming else {
-            return finish(transfer, "the receiver has what was not sent")
+            return fail(transfer, "the receiver has what was not sent")
         }
         if number > transfer.taken { transfer.fruitless = 0 }
         transfer.taken = number
@@ -168,7 +169,7 @@ extension SnapshotSender {
             transfer.bytes += UInt64(bytes.count)
             transfer.call?.send(SnapshotMessage.chunk(bytes).encoded)
         case .failure(let error):
-            finish(transfer, "\(error)")
+            fail(transfer, "\(error)")
         }
     }
 }

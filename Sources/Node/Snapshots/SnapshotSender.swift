@@ -136,8 +136,8 @@ actor SnapshotSender {
     private func spool(_ source: SnapshotSource, _ stream: UInt64) {
         let executor = executor
         let spool = SnapshotSpool(
-            of: source, cluster: place.cluster, stream: stream, at: place.path + ".snapshot",
-            in: place.files, on: place.thread
+            of: source, cluster: place.cluster, stream: stream,
+            at: SnapshotSpool.file(beside: place.path), in: place.files, on: place.thread
         ) { [weak self] event in
             executor.post { [weak self] in self?.assumeIsolated { $0.spool(stream, event) } }
         }
@@ -164,22 +164,39 @@ actor SnapshotSender {
     private func spoolFailed(_ error: any Error) {
         events.notMade(error)
         releaseSpool()
-        let failed = transfers
-        transfers = [:]
-        for transfer in failed.values {
-            drop(transfer, "\(error)")
-            tellRaft(transfer.member, hasArrived: false)
+        for transfer in transfers.values {
+            if case .failed = transfer.state { continue }
+            end(transfer, "\(error)", pause: settings.failureNanoseconds)
         }
     }
 
     // MARK: Ends
 
-    /// - Parameter failure: nil when it has arrived.
-    func finish(_ transfer: SnapshotTransfer, _ failure: String?) {
+    /// It has arrived.
+    func finish(_ transfer: SnapshotTransfer) {
         transfers[transfer.member] = nil
-        drop(transfer, failure)
-        tellRaft(transfer.member, hasArrived: failure == nil)
+        drop(transfer, nil)
+        tellRaft(transfer.member, hasArrived: true)
         assign()
+    }
+
+    /// It will not arrive.
+    func fail(_ transfer: SnapshotTransfer, _ reason: String, mayRepeat: Bool = false) {
+        end(transfer, reason, pause: mayRepeat ? 0 : settings.failureNanoseconds)
+        assign()
+    }
+
+    private func end(_ transfer: SnapshotTransfer, _ reason: String, pause: UInt64) {
+        drop(transfer, reason)
+        transfer.state = .failed
+        let (member, attempt) = (transfer.member, transfer.attempt)
+        executor.schedule(afterNanoseconds: pause) { [weak self] in
+            self?.assumeIsolated { sender in
+                guard sender.transfer(member, attempt) != nil else { return }
+                sender.transfers[member] = nil
+                sender.tellRaft(member, hasArrived: false)
+            }
+        }
     }
 
     private func drop(_ transfer: SnapshotTransfer, _ failure: String?) {

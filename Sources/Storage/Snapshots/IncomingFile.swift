@@ -61,11 +61,11 @@ struct IncomingFile: Sendable {
         try Self.rename(old, to: new)
     }
 
-    /// It is not needed.
-    func remove() {
-        Self.remove(Self.receiving(path))
-        Self.remove(Self.incoming(path))
-    }
+    /// It is not to be finished. The name may be the next one's already once this one was kept.
+    func removeReceiving() { Self.remove(Self.receiving(path)) }
+
+    /// It was kept, and is not needed.
+    func removeIncoming() { Self.remove(Self.incoming(path)) }
 
     static func remove(_ path: String) {
         unlink(path)

@@ -43,8 +43,9 @@ package struct IncomingSnapshot: Sendable {
         removeAll(at: path)
     }
 
-    /// Removes all there is of any.
+    /// Removes all there is of any, and of those that were being sent.
     package static func removeAll(at path: String) {
+        unlink(SnapshotSpool.file(beside: path))
         IncomingFile.remove(IncomingFile.receiving(path))
         IncomingFile.remove(IncomingFile.incoming(path))
     }

@@ -36,7 +36,7 @@ package final class IncomingStore: @unchecked Sendable {
     }
 
     /// It is not needed: its file goes. Blocks.
-    package func discard() { file.remove() }
+    package func discard() { file.removeIncoming() }
 
     /// Calls `visit` with the records of `table` in order of their keys, until it says false. The
     /// bytes are valid during the call only.

@@ -155,7 +155,7 @@ package actor SnapshotBuilder {
         guard failure == nil else { return }
         failure = error
         transaction = nil
-        file?.remove()
+        file?.removeReceiving()
         file = nil
     }
 

@@ -72,6 +72,10 @@ package actor SnapshotSpool {
         writer = SnapshotWriter(stream: stream)
     }
 
+    /// The temporary file's path for the store at `path`: on its file system, where there is room
+    /// for a state. A start removes it.
+    package static func file(beside path: String) -> String { path + ".snapshot" }
+
     /// Begins to write. From any thread, once.
     package nonisolated func start() {
         executor.post { self.assumeIsolated { $0.begin() } }

@@ -32,16 +32,18 @@ extension MVCCStore {
     /// Puts `incoming` in the place of the state, on disk and in memory, then calls `then` once, on
     /// the store's executor. Nothing may be applied before.
     ///
-    /// After a failure it is not known which of the two a start would find; nothing is applied any
-    /// more, and reads go on in the old one.
+    /// A state older than this one is `.damaged`, and nothing has changed. After any other failure
+    /// it is not known which of the two a start would find: nothing is applied any more, and reads
+    /// go on in the old one.
     package func replace(
         with incoming: IncomingStore, _ then: @escaping @Sendable (StoreError?) -> Void
     ) {
         precondition(applying == nil && replacement == nil, "a replacement within another change")
-        precondition(
+        guard incoming.summary.consistentIndex > appliedIndex,
             incoming.summary.revision >= revision
-                && incoming.summary.consistentIndex > appliedIndex,
-            "an older state in the place of a newer one")
+        else {
+            return then(.damaged(place: "snapshot", reason: "older than the state"))
+        }
         replacement = StoreReplacement(incoming: incoming, then: then)
         startReplacement()
     }

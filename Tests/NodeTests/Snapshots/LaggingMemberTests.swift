@@ -2,6 +2,7 @@
 
 import API
 import Consensus
+import Foundation
 import Services
 import Storage
 import TestSupport
@@ -96,7 +97,8 @@ struct LaggingMemberTests {
         let leader = try #require(world.leader)
         #expect(leader.status.term == term)
         // The burst that a pause allows is 4 MiB.
-        let least = UInt64(world.bytesOnLanes - 5 << 20) * 1_000_000_000 / settings.bytesPerSecond
+        let beyond = UInt64(max(0, world.bytesOnLanes - 5 << 20))
+        let least = beyond * 1_000_000_000 / settings.bytesPerSecond
         #expect(leader.heard.tookNanoseconds >= least)
         #expect(leader.heard.tookNanoseconds > 1_000_000_000)
         #expect(late[0].heard.lines.last == "installed")
@@ -132,6 +134,23 @@ struct LaggingMemberTests {
         try world.expectAgreement()
         #expect(late[0].heard.lines.last == "installed")
         #expect(try late[0].directory.names(in: ".") == ["cairn.mdb", "cairn.mdb-lock"])
+    }
+
+    @Test("is not sent one after the other without pause when they cannot be made")
+    func cannotBeMade() throws {
+        let (world, late) = try lagging()
+        let leader = try #require(world.leader)
+        let obstacle = leader.directory.path + "/cairn.mdb.snapshot"
+        try FileManager.default.createDirectory(
+            atPath: obstacle, withIntermediateDirectories: false)
+        heal(world, seconds: 20)
+        let failures = leader.heard.lines.filter { $0.hasPrefix("not made: open") }.count
+        #expect((3...5).contains(failures))
+        #expect(late[0].heard.lines.isEmpty)
+        try FileManager.default.removeItem(atPath: obstacle)
+        world.settle(seconds: 10)
+        try world.expectAgreement()
+        #expect(late[0].heard.lines.last == "installed")
     }
 }
 

@@ -79,7 +79,7 @@ final class SnapshotWorld: @unchecked Sendable {
     func put(_ numbers: Range<Int>, valueBytes: Int = 100) throws {
         let leader = try #require(leader)
         for number in numbers {
-            let start = number * 7919 % (noise.count - valueBytes)
+            let start = number * 104_729 % (noise.count - valueBytes)
             try leader.put("k\(number % 97)", Array(noise[start..<start + valueBytes]))
         }
         settle()

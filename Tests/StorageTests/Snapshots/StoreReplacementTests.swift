@@ -174,6 +174,25 @@ struct StoreReplacementTests {
         }
     }
 
+    @Test("is never an older one")
+    func older() throws {
+        let (follower, leader) = try follower()
+        let snapshot = try leader.snapshot()
+        let incoming = try leader.receive(snapshot)
+        let before = try leader.everything()
+        #expect(
+            leader.install(incoming)
+                == .damaged(place: "snapshot", reason: "older than the state"))
+        incoming.discard()
+        #expect(try leader.everything() == before)
+        #expect(try leader.files == ["cairn.mdb", "cairn.mdb-lock"])
+        for _ in 0..<30 { try follower.apply { _ = try $0.put("more", "1") } }
+        let late = try follower.receive(snapshot)
+        #expect(follower.install(late) != nil)
+        try follower.finishAndReopen()
+        #expect(follower.summary.revision == Revision(41))
+    }
+
     @Test("that was never whole, or is not wanted, goes at the next start")
     func leftovers() throws {
         let (follower, leader) = try follower()
