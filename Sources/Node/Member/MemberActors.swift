@@ -71,6 +71,10 @@ struct MemberActors: Sendable {
         snapshotter.attach(raft)
         events.follow(peers)
         let membership = applier.assumeIsolated { $0.membership }
+        guard !membership.removed.contains(identity.member) else {
+            throw RecoveryError(
+                description: "the member has been permanently removed from the cluster")
+        }
         peers.begin(membership, besides: recovered.others)
         if let version = membership.clusterVersion { events.hasVersion(version) }
         events.follow(
