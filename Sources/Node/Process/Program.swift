@@ -11,6 +11,7 @@ public enum Program {
         let logger = log.logger()
         logger.info("starting an etcd server", metadata: .fields(configuration.logFields))
         TerminationSignal.prepare()
+        ProcessMemory.giveBackLargeBlocks()
         _ = FileDescriptors.raiseLimit()
         if configuration.locksMemory, let reason = ProcessMemory.lock() {
             logger.critical(
