@@ -104,4 +104,50 @@ struct MemoryStreamTests {
             #expect(await b.untilClosed()?.name == "ECONNRESET")
         }
     }
+
+    @Test("tells the end to a handler that comes after it")
+    func lateHandler() {
+        let executor = ManualExecutor()
+        let (near, far) = MemoryStream.pair(a: executor, b: executor)
+        near.abort()
+        executor.run()
+        let late = Witness()
+        far.handler = late
+        executor.run()
+        #expect(late.ends == ["ECONNRESET"])
+    }
+
+    @Test("tells a writer who saw a backlog that it has gone, even if it went before the flush")
+    func creditBeforeFlush() {
+        let executor = ManualExecutor()
+        let (writer, reader) = MemoryStream.pair(a: executor, b: executor, window: 100)
+        let (writing, reading) = (Witness(), Witness())
+        (writer.handler, reader.handler) = (writing, reading)
+        let bytes = [UInt8](repeating: 1, count: 80)
+        bytes.withUnsafeBytes { writer.write($0) }
+        executor.run()
+        // All at the end of one turn: the reader takes what came, its credit arrives, the writer,
+        // who has seen 60 bytes too many, flushes.
+        executor.atTurnEnd(.gather) {
+            bytes.withUnsafeBytes { writer.write($0) }
+            #expect(writer.bufferedBytes == 60)
+        }
+        reader.resumeReading()
+        executor.run()
+        #expect(reading.received == 160)
+        #expect(writing.drains == 1)
+        writer.abort()
+        executor.run()
+    }
+}
+
+/// Notes what a stream tells.
+private final class Witness: ByteStreamHandler {
+    private(set) var received = 0
+    private(set) var drains = 0
+    private(set) var ends: [String?] = []
+    func received(_ bytes: UnsafeRawBufferPointer) { received += bytes.count }
+    func drained() { drains += 1 }
+    func receivedEnd() {}
+    func closed(_ error: TransportError?) { ends.append(error?.name) }
 }

@@ -13,6 +13,9 @@ import API
 public final class MemoryStream: ByteStream, @unchecked Sendable {
     private enum State { case open, closing, closed }
 
+    /// The end of the connection, as it is told to the handler.
+    private struct End { let error: TransportError? }
+
     private enum Message: Sendable {
         case bytes([UInt8])
         /// So many bytes have been consumed over there.
@@ -22,7 +25,7 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
     }
 
     public let executor: any ActorExecutor
-    public weak var handler: (any ByteStreamHandler)?
+    public weak var handler: (any ByteStreamHandler)? { didSet { tellEndAtTurnEnd() } }
     public let localAddress: String
     public let remoteAddress: String
     /// How long `close` may take to deliver what is buffered; then the connection is reset.
@@ -34,6 +37,8 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
 
     private var state = State.open
     private var linger: (any TimerHandle)?
+    /// What is still to be told: it may come before there is anybody to tell.
+    private var untoldEnd: End?
 
     private static let readSize = 64 << 10
 
@@ -82,6 +87,8 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
     public func write(_ bytes: UnsafeRawBufferPointer) {
         guard state == .open, bytes.count > 0 else { return }
         outgoing.append(contentsOf: bytes)
+        // The writer may have seen it, and waits now: though credit may come before the flush.
+        if bufferedBytes > 0 { hadBacklog = true }
         flushAtTurnEnd()
     }
 
@@ -237,10 +244,17 @@ public final class MemoryStream: ByteStream, @unchecked Sendable {
         outgoing = []
         incoming = []
         incomingStart = 0
-        let told = handler
+        untoldEnd = End(error: error)
+        tellEndAtTurnEnd()
+        executor.atTurnEnd(.gather) { [self] in peer = nil }
+    }
+
+    private func tellEndAtTurnEnd() {
+        guard untoldEnd != nil, let told = handler else { return }
         executor.atTurnEnd(.gather) { [self] in
-            peer = nil
-            told?.closed(error)
+            guard let end = untoldEnd else { return }
+            untoldEnd = nil
+            told.closed(end.error)
         }
     }
 }
