@@ -83,15 +83,21 @@ struct BesideCommand: ParsableCommand {
         // What filling left to the disk is not the server's rest.
         sync()
         _ = try pair.measure(seconds: 1) { Thread.sleep(forTimeInterval: 1) }
-        let alone = try pair.measure(seconds: seconds) { Thread.sleep(forTimeInterval: seconds) }
-        var rows = [row(kind, "nothing", alone, alone: alone)]
+        // Before and after: a machine's rest is not always the same.
+        var alone = try measureAlone(pair)
+        var felt: [(String, Pair.Felt)] = []
         for work in work {
-            let felt = try pair.measure(seconds: work.isRepeatable ? seconds : 0) {
+            let beside = try pair.measure(seconds: work.isRepeatable ? seconds : 0) {
                 try work.run(administrator)
             }
-            rows.append(row(kind, work.rawValue, felt, alone: alone))
+            felt.append((work.rawValue, beside))
         }
-        return rows
+        alone.add(try measureAlone(pair))
+        return ([("nothing", alone)] + felt).map { row(kind, $0, $1, alone: alone) }
+    }
+
+    private func measureAlone(_ pair: Pair) throws -> Pair.Felt {
+        try pair.measure(seconds: seconds) { Thread.sleep(forTimeInterval: seconds) }
     }
 
     private func fill(_ target: Target) throws {
@@ -149,6 +155,13 @@ private struct Pair: @unchecked Sendable {
         /// How often the work was done, and in how many seconds.
         var times = 0
         var seconds = 0.0
+
+        mutating func add(_ other: Felt) {
+            puts.add(other.puts)
+            gets.add(other.gets)
+            times += other.times
+            seconds += other.seconds
+        }
     }
     let puts: LoadGenerator
     let gets: LoadGenerator
