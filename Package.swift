@@ -59,7 +59,7 @@ let package = Package(
         .target(name: "CSupport", path: "Sources/C/CSupport"),
 
         // The layers, lowest first; an import only ever points down (docs/architecture.md).
-        library("API", path: "Sources/API", ["CMessages", "CProtobufC"]),
+        library("API", path: "Sources/API", ["CMessages", "CProtobufC", "CSupport"]),
         library(
             "Transport", path: "Sources/Transport",
             [

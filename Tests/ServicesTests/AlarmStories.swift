@@ -30,6 +30,22 @@ struct AlarmStories {
         #expect(member.disk.restored.entries.count == entries + 1)
     }
 
+    @Test("What was proposed in time and applied beyond the quota is done, and answered NOSPACE")
+    func appliedBeyond() throws {
+        let member = try PlayedMember { $0.quotaBytes = 400_000 }
+        let value = String(repeating: "v", count: 100_000)
+        for number in 0..<3 { #expect(member.put("k\(number)", value).message != nil) }
+        member.disk.isHeld = true
+        let last = member.put("last", value)
+        #expect(last.answers.isEmpty, "the file is small yet")
+        member.commit()
+        member.disk.isHeld = false
+        member.life.core.runUntilIdle()
+        #expect(last.failure == .noSpace)
+        #expect(member.life.events.heard.last == "raised memberID:161 alarm:NOSPACE")
+        #expect(member.range(Request.range("last")).message?.count ?? 0 > value.count)
+    }
+
     @Test("While NOSPACE is active puts are refused on every member, deletes and reads are not")
     func noSpace() throws {
         let member = try PlayedMember()

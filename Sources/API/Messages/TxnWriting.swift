@@ -47,6 +47,11 @@ extension ByteBuffer {
         endMessage(open.operation)
     }
 
+    /// Begins the next element of `responses`, of so many bytes.
+    public mutating func appendTxnResponseHeader(byteCount: Int) {
+        appendHeader(3, byteCount: byteCount)
+    }
+
     /// A ResponseOp that holds no response, for an operation that asks for nothing.
     @inlinable
     public mutating func appendEmptyTxnResponse() { appendHeader(3, byteCount: 0) }

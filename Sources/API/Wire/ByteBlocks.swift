@@ -3,6 +3,8 @@
 // A buffer that grows by doubling holds a gigabyte twice while it moves, and a queue it is copied
 // into holds it once more. Blocks stay where they were written, and each is freed when it was sent.
 
+import Synchronization
+
 /// Bytes in blocks: written at the end, taken from the front.
 ///
 /// `@unchecked Sendable`: one owner at a time. Whoever hands it over forgets it.
@@ -10,7 +12,15 @@ public final class ByteBlocks: @unchecked Sendable {
     private final class Block {
         let bytes: ByteBuffer
         var next: Block?
-        init(_ bytes: consuming ByteBuffer) { self.bytes = bytes }
+        private let meter: ByteMeter?
+
+        init(_ bytes: consuming ByteBuffer, _ meter: ByteMeter?) {
+            meter?.add(bytes.capacity)
+            self.meter = meter
+            self.bytes = bytes
+        }
+
+        deinit { meter?.add(-bytes.capacity) }
     }
 
     /// What a block is made to hold, so that it is filled within a few slices of long work.
@@ -22,8 +32,11 @@ public final class ByteBlocks: @unchecked Sendable {
     private var taken = 0
     /// How many bytes there are.
     public private(set) var count = 0
+    private let meter: ByteMeter?
 
-    public init() {}
+    /// - Parameter meter: counts the memory of what is appended until it is freed, whoever has it
+    ///   by then.
+    public init(countedBy meter: ByteMeter? = nil) { self.meter = meter }
 
     // One by one: a chain that lets go of itself would take a stack as deep as it is long.
     deinit { removeAll() }
@@ -34,7 +47,7 @@ public final class ByteBlocks: @unchecked Sendable {
     public func append(_ bytes: consuming ByteBuffer) {
         guard !bytes.isEmpty else { return }
         count += bytes.count
-        let block = Block(bytes)
+        let block = Block(bytes, meter)
         if let last { last.next = block } else { first = block }
         last = block
     }
@@ -91,4 +104,16 @@ public final class ByteBlocks: @unchecked Sendable {
         }
         return array
     }
+}
+
+/// How much memory certain blocks take, wherever they are. From any thread.
+public final class ByteMeter: Sendable {
+    private let sum = Atomic(0)
+
+    public init() {}
+
+    /// In bytes.
+    public var bytes: Int { sum.load(ordering: .relaxed) }
+
+    fileprivate func add(_ bytes: Int) { sum.add(bytes, ordering: .relaxed) }
 }

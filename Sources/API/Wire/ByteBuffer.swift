@@ -4,6 +4,7 @@
 // its storage cannot be kept across threads without a reference count. One owner, malloc'ed
 // memory and a capacity that survives `removeAll` make writing a response free of allocations.
 
+import CSupport
 import Glibc
 
 /// Bytes in memory of their own, with one owner; grows as needed and never shrinks by itself.
@@ -14,7 +15,7 @@ public struct ByteBuffer: ~Copyable {
     @usableFromInline var used: Int
     @usableFromInline var room: Int
     /// The memory is pages of its own, not malloc's.
-    @usableFromInline let isMapped: Bool
+    @usableFromInline var isMapped: Bool
 
     /// An empty buffer with room for `capacity` bytes.
     public init(capacity: Int = 0) {
@@ -25,9 +26,7 @@ public struct ByteBuffer: ~Copyable {
         if capacity > 0 { grow(toHold: capacity) }
     }
 
-    /// An empty buffer whose memory is pages of its own: only those written to count, and they go
-    /// back to the system at once, whereas malloc may keep what lies below something in use. For
-    /// large contents that come and go.
+    /// An empty buffer whose memory is pages of its own. For large contents that come and go.
     public init(mappedCapacity capacity: Int) {
         base = nil
         used = 0
@@ -77,18 +76,32 @@ extension ByteBuffer {
     @usableFromInline
     mutating func grow(toHold needed: Int) {
         let wanted = max(needed, room * 2, 64)
-        guard let moved = isMapped ? remap(to: wanted) : realloc(base, wanted) else {
+        let isLarge = isMapped || wanted >= Self.mappedFrom
+        guard let moved = isLarge ? remap(to: wanted) : realloc(base, wanted) else {
             preconditionFailure("out of memory for \(wanted) bytes")
         }
         base = moved
         room = wanted
     }
 
-    private func remap(to wanted: Int) -> UnsafeMutableRawPointer? {
-        let pages = mmap(nil, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    /// Contents beyond lie in pages of their own: only those written to count, they move without
+    /// a copy, and they go back to the system at once, whereas malloc keeps what lies below
+    /// something in use. Less is not worth the faults.
+    private static var mappedFrom: Int { 1 << 20 }
+
+    private mutating func remap(to wanted: Int) -> UnsafeMutableRawPointer? {
+        let pages =
+            if isMapped, let base {
+                csupport_remap(base, room, wanted)
+            } else {
+                mmap(nil, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            }
         guard let pages, pages != MAP_FAILED else { return nil }
-        if let base { pages.copyMemory(from: base, byteCount: used) }
-        Self.free(base, room, isMapped)
+        if !isMapped, let base {
+            pages.copyMemory(from: base, byteCount: used)
+            Glibc.free(base)
+        }
+        isMapped = true
         return pages
     }
 
@@ -108,6 +121,7 @@ extension ByteBuffer {
         Self.free(base, room, isMapped)
         base = nil
         room = 0
+        isMapped = false
     }
 
     /// Forgets all but the first `count` bytes.

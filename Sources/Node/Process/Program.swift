@@ -12,6 +12,7 @@ public enum Program {
         let logger = log.logger()
         logger.info("starting an etcd server", metadata: .fields(configuration.logFields))
         TerminationSignal.prepare()
+        ProcessMemory.giveBackLargeBlocks()
         _ = FileDescriptors.raiseLimit()
         if configuration.locksMemory, let reason = ProcessMemory.lock() {
             logger.critical(

@@ -15,13 +15,27 @@ extension Applier {
     /// Weighs a request against the quota before it is proposed; one that would go beyond it
     /// raises the alarm.
     func refusalForSpace(_ operation: InternalRaftRequest.Operation) -> Status? {
-        guard let quota = settings.quotaBytes else { return nil }
-        let cost = operation.spaceCost
-        guard cost > 0 else { return nil }
-        let inUse = store.assumeIsolated { $0.durable.size.inUse }
-        guard inUse + cost >= quota else { return nil }
+        guard exceedsQuota(operation) else { return nil }
         raiseNoSpace()
         return .noSpace
+    }
+
+    /// What is answered to a request that was executed. One that found less space than when it was
+    /// proposed is told so all the same, and raises the alarm, as in etcd: state is changed alike
+    /// on all members, and only the answer differs.
+    func answerForSpace(
+        _ operation: InternalRaftRequest.Operation, _ result: Result<Void, Status>
+    ) -> Result<Void, Status> {
+        guard case .success = result, let refusal = refusalForSpace(operation) else {
+            return result
+        }
+        return .failure(refusal)
+    }
+
+    private func exceedsQuota(_ operation: InternalRaftRequest.Operation) -> Bool {
+        guard let quota = settings.quotaBytes else { return false }
+        let cost = operation.spaceCost
+        return cost > 0 && store.assumeIsolated { $0.durable.size.inUse } + cost >= quota
     }
 
     private var ownNoSpace: AlarmFields {

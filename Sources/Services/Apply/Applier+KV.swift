@@ -106,8 +106,8 @@ extension Applier {
     /// Appends the RangeResponse that `request` comes to, whole, to `answer`. Within an apply the
     /// newest revision is what it has done so far.
     ///
-    /// For requests that are part of another: one that came by itself is served in slices
-    /// (PendingRange). The request passed `checkRange`.
+    /// For requests that are part of a write: one that only reads is served in slices
+    /// (PendingRange, PendingTxn). The request passed `checkRange`.
     /// - Throws: `.compacted`, `.futureRevision`, or what befell the store; then something may have
     ///   been appended.
     func appendRange(
@@ -122,24 +122,29 @@ extension Applier {
         }
     }
 
-    /// Begins to answer a Range in `response`.
-    /// - Returns: what is left to do, and then what was begun is in there; nil when the answer is
-    ///   whole.
-    /// - Throws: as `appendRange`.
-    func beginRange(_ request: RangeRequest) throws(StoreError) -> SlicedRange? {
+    /// Answers a Range in `response`, or begins to.
+    /// - Returns: whether it goes on in slices, and `reader` is answered then.
+    /// - Throws: as `appendRange`, and `.busy`.
+    func beginRange(
+        _ request: RangeRequest, for reader: any SlicedReader
+    ) throws(StoreError) -> Bool {
         counters.ranges.increment()
         precondition(response.bytes.isEmpty, "the answer before this one was not taken")
         let header = header()
-        return try store.enter(with: (request, header, response)) {
+        let rest = try store.enter(with: (request, header, response, largeAnswers)) {
             (store, input) throws(StoreError) -> SlicedRange? in
-            let (request, header, response) = input
+            let (request, header, response, answers) = input
             var evaluation = RangeEvaluation(request)
             response.bytes.appendRangeBegin(header)
             if try evaluation.step(.brief, of: store, into: &response.bytes) { return nil }
+            let place = try answers.makePlace()
             return try SlicedRange(
                 evaluation, after: response.takeAway(),
-                at: request.revision > Revision(0) ? request.revision : header.revision, of: store)
+                at: request.revision > Revision(0) ? request.revision : header.revision,
+                of: store, in: answers, place)
         }
+        rest?.goOn(for: reader)
+        return rest != nil
     }
 }
 

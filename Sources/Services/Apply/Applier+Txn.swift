@@ -29,7 +29,7 @@ struct TxnPlan {
 }
 
 /// Why a transaction is not run.
-private enum TxnStop: Error {
+enum TxnStop: Error {
     case refused(Status)
     case failed(StoreError)
 }
@@ -49,25 +49,8 @@ extension Applier {
         }
     }
 
-    /// Answers a read-only transaction in `response`; not on failure.
-    func readTxn(_ request: TxnRequest) -> Result<Void, Status> {
-        precondition(response.bytes.isEmpty, "the answer before this one was not taken")
-        do throws(TxnStop) {
-            try run(request)
-            return .success(())
-        } catch {
-            response.clear()
-            switch error {
-            case .refused(let status): return .failure(status)
-            case .failed(let error): return .failure(Status(error))
-            }
-        }
-    }
-
     private func run(_ request: TxnRequest) throws(TxnStop) {
-        txnPlan.clear()
-        try decide(request)
-        if let refusal = txnPlan.rangeRefusal { throw .refused(refusal) }
+        try plan(request)
         let before = store.assumeIsolated { $0.revision }
         let after = txnPlan.changesKeys ? before.next : before
         do throws(StoreError) {
@@ -79,11 +62,22 @@ extension Applier {
         precondition(
             store.assumeIsolated { $0.currentRevision } == after,
             "a transaction did not do what was decided")
-        // As etcd counts: a single operation is that operation, not a transaction.
+        countTxn()
+    }
+
+    /// As etcd counts: a single operation is that operation, not a transaction.
+    func countTxn() {
         if txnPlan.operations > 1 { counters.txns.increment() }
     }
 
     // MARK: Deciding
+
+    /// Decides about all of it in `txnPlan`.
+    func plan(_ request: TxnRequest) throws(TxnStop) {
+        txnPlan.clear()
+        try decide(request)
+        if let refusal = txnPlan.rangeRefusal { throw .refused(refusal) }
+    }
 
     private func decide(_ txn: TxnRequest) throws(TxnStop) {
         let succeeds = try inStoreOfTxn { () throws(StoreError) in

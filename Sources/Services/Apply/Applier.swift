@@ -45,6 +45,7 @@ package actor Applier: StateMachine {
     let response = ResponseBuffer()
     /// Stand behind their number in an answer, but are seen before it is known.
     let deletedPairs = ResponseBuffer()
+    let largeAnswers = LargeAnswers()
     /// Of the transaction under way.
     var txnPlan = TxnPlan()
     var term = Term.zero {
@@ -265,7 +266,9 @@ package actor Applier: StateMachine {
     ) throws(ApplyFailure) -> Outcome {
         if entry.data.isEmpty { return Outcome() }  // a new leader's first entry
         if let proposal {
-            return Outcome(result: try perform(proposal.operation), waiting: proposal)
+            let result = try perform(proposal.operation)
+            return Outcome(
+                result: answerForSpace(proposal.operation, result), waiting: proposal)
         }
         defer { arena.reset() }
         let request: InternalRaftRequest
@@ -281,7 +284,7 @@ package actor Applier: StateMachine {
         }
         let result = try perform(operation)
         return Outcome(
-            result: result,
+            result: answerForSpace(operation, result),
             waiting: forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id))
     }
 

@@ -25,3 +25,14 @@ extension Replying {
     }
     public var isAbandoned: Bool { false }
 }
+
+extension Replying {
+    /// Answers with `message`, unless its size is beyond what can be sent: then with that.
+    func respond(_ message: ByteBlocks, size: Int) {
+        if size > Limits.sendBytes {
+            fail(.sentTooLarge(size))
+        } else {
+            respond(message)
+        }
+    }
+}

@@ -7,7 +7,7 @@ import Storage
 ///
 /// `@unchecked Sendable`: made on the thread of a connection, handed over once to the executor of
 /// the applied state, and touched only there from then on.
-final class PendingRange: AppliedRead, @unchecked Sendable {
+final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     let request: RangeRequest
     let applier: Applier
     let isSerializable: Bool
@@ -30,9 +30,7 @@ final class PendingRange: AppliedRead, @unchecked Sendable {
 
     func serve(from applier: isolated Applier) {
         do throws(StoreError) {
-            if let rest = try applier.beginRange(request) {
-                return rest.goOn(for: self)
-            }
+            if try applier.beginRange(request, for: self) { return }
             applier.response.take { reply.respond($0) }
         } catch {
             applier.response.clear()
@@ -41,12 +39,10 @@ final class PendingRange: AppliedRead, @unchecked Sendable {
         release()
     }
 
-    /// Whether nobody waits for the answer any more.
     var isAbandoned: Bool { reply.isAbandoned }
 
-    /// Answers with what was read in slices.
-    func respond(_ answer: ByteBlocks) {
-        reply.respond(answer)
+    func respond(_ answer: ByteBlocks, size: Int) {
+        reply.respond(answer, size: size)
         release()
     }
 

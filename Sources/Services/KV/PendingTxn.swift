@@ -6,7 +6,7 @@ import API
 ///
 /// `@unchecked Sendable`: made on the thread of a connection, handed over once to the executor of
 /// the applied state, and touched only there from then on.
-final class PendingTxn: AppliedRead, @unchecked Sendable {
+final class PendingTxn: AppliedRead, SlicedReader, @unchecked Sendable {
     let request: TxnRequest
     let applier: Applier
     let isSerializable: Bool
@@ -28,10 +28,18 @@ final class PendingTxn: AppliedRead, @unchecked Sendable {
     }
 
     func serve(from applier: isolated Applier) {
-        switch applier.readTxn(request) {
-        case .success: applier.response.take { reply.respond($0) }
+        switch applier.readTxn(request, for: self) {
+        case .success(.whole): applier.response.take { reply.respond($0) }
+        case .success(.inSlices): return
         case .failure(let status): reply.fail(status)
         }
+        release()
+    }
+
+    var isAbandoned: Bool { reply.isAbandoned }
+
+    func respond(_ answer: ByteBlocks, size: Int) {
+        reply.respond(answer, size: size)
         release()
     }
 

@@ -20,6 +20,9 @@ struct RangeEvaluation {
     private var isReading = true
     private let sorting: RangeSorting?
 
+    /// Memory that is kept until the answer is whole, in bytes.
+    var scratchBytes: Int { sorting?.bytes ?? 0 }
+
     /// How much one slice does. A pair costs about half a microsecond to find and copy, a key that
     /// is only looked at a tenth of that.
     struct Slice {

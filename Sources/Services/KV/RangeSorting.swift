@@ -55,6 +55,9 @@ final class RangeSorting {
         runLength = target == .value ? 256 : 2048
     }
 
+    /// Memory in bytes: of all pairs that were gathered, some of which may be forgotten.
+    var bytes: Int { added * MemoryLayout<Entry>.stride }
+
     /// Whether pairs must be read to be gathered.
     var readsPairs: Bool { target == .value }
 

@@ -75,8 +75,10 @@ struct Defragmentation {
         return new
     }
 
+    /// Each write is on disk before the next, LMDB's are of a megabyte: one sync at the end would
+    /// have the log's wait for all of the file.
     private func writeCopy() throws(BackendError) {
-        let file = open(copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        let file = open(copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_DSYNC, 0o600)
         guard file >= 0 else { throw BackendError("create \(copy)", code: errno) }
         defer { close(file) }
         try check(

@@ -174,6 +174,9 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         if let slice = slices.popFirst() {
             slice()
             hasMore = runRounds()
+            // Threads that were woken meanwhile go first, those that the next input waits for
+            // among them: the system takes milliseconds to see that by itself.
+            sched_yield()
         }
         if stopping { hasMore = !stopOnceQuiet() }
         turnTime = nil

@@ -11,3 +11,10 @@ const char *csupport_errno_name(int code);
 /// fallocate(2) of the first `size` bytes: space is reserved and the file made that long at least.
 /// -1 and errno on failure.
 int csupport_fallocate(int descriptor, int64_t size);
+
+/// mremap(2) of anonymous pages to `wanted` bytes, wherever there is room; MAP_FAILED on failure.
+void *csupport_remap(void *pages, size_t size, size_t wanted);
+
+/// mallopt(3): blocks from `mapped` bytes on are pages of their own, and free memory beyond
+/// `kept` bytes at an end of a heap goes back to the system. Both stay as they are set.
+void csupport_bound_malloc(int mapped, int kept);
