@@ -54,6 +54,14 @@ package struct ClientServices: Sendable {
         return methods
     }
 
+    /// Watches over the streams of `server` whose clients want a leader, as long as it is held.
+    /// - Parameter electionNanoseconds: the election timeout.
+    package func leaderMonitor(
+        of server: GRPCServer, electionNanoseconds: UInt64
+    ) -> LeaderMonitor {
+        LeaderMonitor(applier.presence, of: server, intervalNanoseconds: electionNanoseconds)
+    }
+
     /// Asks for a key that need not exist, to see whether reads are served; for health probes.
     /// - Parameter answer: called once, from any thread, with nil or the reason why not.
     package func probe(isSerializable: Bool, _ answer: @escaping @Sendable (Status?) -> Void) {
@@ -94,7 +102,10 @@ private func checkMetadata(_ context: CallContext, hasLeader: Bool) -> Status? {
         bytes.map { String(validating: $0, as: UTF8.self) != nil } ?? true
     }
     if !isVersionText { return .invalidClientAPIVersion }
-    if hasLeader { return nil }
-    let wantsLeader = context.withMetadata("hasleader") { $0?.elementsEqual("true".utf8) ?? false }
-    return wantsLeader ? .noLeader : nil
+    return hasLeader || !wantsLeader(context) ? nil : .noLeader
+}
+
+/// Whether the client would rather have no answer than one of a member without a leader.
+func wantsLeader(_ context: CallContext) -> Bool {
+    context.withMetadata("hasleader") { $0?.elementsEqual("true".utf8) ?? false }
 }

@@ -193,6 +193,36 @@ extension EndToEnd {
             #expect(result.output == "waits\ntwo\none\ntwo\n", "\(result.errors)")
         }
 
+        @Test("etcdctl elect: of many at once one leads at a time; when it dies the next does")
+        func manyCandidates() throws {
+            let member = try MemberProcess()
+            let script = """
+                for n in 1 2 3 4; do
+                    etcdctl elect boss value$n > out$n & echo $! > pid$n
+                done
+                until [ $(etcdctl get --prefix boss/ --keys-only | grep -c boss) = 4 ]; do
+                    sleep 0.05
+                done
+                for round in 1 2 3 4; do
+                    # Who leads prints the key it leads with, then its value.
+                    until [ $(cat out* | wc -l) -ge 2 ]; do sleep 0.05; done
+                    [ $(grep -l value out* | wc -l) = 1 ] && echo one leads
+                    leader=$(grep -l value out* | sed 's/out//')
+                    key=$(head -n 1 out$leader)
+                    kill -9 $(cat pid$leader)
+                    rm out$leader
+                    # What the end of its TTL, a minute, comes to.
+                    etcdctl lease revoke ${key#boss/} > revoked && echo its lease is over
+                done
+                etcdctl get --prefix ''
+                """
+            let result = try shell(script, member)
+            #expect(
+                result.output
+                    == String(repeating: "one leads\nits lease is over\n", count: 4),
+                "\(result.errors)")
+        }
+
         @Test("The Lock service: the next is woken; a cancelled wait leaves no key behind")
         func service() async throws {
             let member = try MemberProcess()

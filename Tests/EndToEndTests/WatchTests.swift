@@ -43,6 +43,18 @@ extension EndToEnd {
             await feed.send([0x0A, 0x7F])
             let end = await #expect(throws: Status.self) { try await feed.next() }
             #expect(end?.code == .internal)
+            let metrics = try Self.metrics(of: member)
+            #expect(
+                metrics.contains(
+                    "etcd_network_server_stream_failures_total{API=\"watch\",Type=\"receive\"} 1\n")
+            )
+        }
+
+        private static func metrics(of member: MemberProcess) throws -> String {
+            let scrape = try RawPeer(member)
+            scrape.send(
+                Array("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".utf8))
+            return String(decoding: try scrape.receive(), as: UTF8.self)
         }
 
         @Test("interval notifications come as often as the flag says")
@@ -143,10 +155,7 @@ extension EndToEnd {
             _ = try await feed.next()
             try await client.put("a", "1")
             #expect(try await feed.read(1) == ["#0 2: a=1 @2"])
-            let scrape = try RawPeer(member)
-            scrape.send(
-                Array("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".utf8))
-            let metrics = String(decoding: try scrape.receive(), as: UTF8.self)
+            let metrics = try Self.metrics(of: member)
             #expect(metrics.contains("etcd_debugging_mvcc_watcher_total 1\n"))
             #expect(metrics.contains("etcd_debugging_mvcc_watch_stream_total 1\n"))
         }

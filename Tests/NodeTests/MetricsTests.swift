@@ -122,6 +122,15 @@ struct ServerMetricsTests {
             "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"8.192\"} 1",
             "etcd_mvcc_put_total 2",
             "etcd_debugging_mvcc_compact_revision -1",
+            "etcd_network_server_stream_failures_total{API=\"watch\",Type=\"receive\"} 0",
+            "etcd_network_server_stream_failures_total{API=\"lease-keepalive\",Type=\"receive\"} 0",
+            "etcd_debugging_lease_ttl_total_bucket{le=\"8.388608e+06\"} 0",
+            "etcd_debugging_server_lease_expired_total 0",
+            "etcd_debugging_mvcc_slow_watcher_total 0",
+            "etcd_debugging_server_watch_send_loop_watch_stream_duration_per_event_seconds_count 0",
+            "etcd_debugging_server_watch_send_loop_watch_stream_duration_seconds_count 0",
+            "etcd_debugging_server_watch_send_loop_control_stream_duration_seconds_count 0",
+            "etcd_debugging_server_watch_send_loop_progress_duration_seconds_count 0",
             "grpc_server_started_total{grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\","
                 + "grpc_type=\"unary\"} 1",
             "grpc_server_handled_total{grpc_code=\"ResourceExhausted\",grpc_method=\"Put\","

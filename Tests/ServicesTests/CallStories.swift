@@ -44,12 +44,30 @@ private final class Client: GRPCClientStreamHandler, @unchecked Sendable {
         return outcome
     }
 
+    /// A stream with nothing asked on it yet.
+    func open(
+        _ path: String, metadata: [(name: String, value: [UInt8])] = []
+    ) -> GRPCClientCall {
+        member.life.core.turn {
+            connection.streaming(
+                GRPCClientMethod(path), options: GRPCCallOptions(metadata: metadata), handler: self)
+        }
+    }
+
     func watch(_ path: String, _ request: [UInt8]) -> GRPCClientCall {
         member.life.core.turn {
             let call = connection.streaming(GRPCClientMethod(path), handler: self)
             call.send(request)
             call.halfClose()
             return call
+        }
+    }
+
+    /// Ends the client's streams that want a leader when there is none.
+    func monitorLeader(electionMilliseconds: UInt64) -> LeaderMonitor {
+        member.life.core.turn {
+            member.life.services.leaderMonitor(
+                of: server, electionNanoseconds: electionMilliseconds * 1_000_000)
         }
     }
 
@@ -78,6 +96,37 @@ struct CallStories {
         #expect(try client.call(range, request)?.get() != nil)
         member.start()
         #expect(try client.call(range, request, metadata: wants)?.get() != nil)
+    }
+
+    @Test(
+        "hasleader=true ends open streams after three election timeouts in a row without a leader",
+        arguments: ["/etcdserverpb.Watch/Watch", "/etcdserverpb.Lease/LeaseKeepAlive"])
+    func losesLeader(_ path: String) throws {
+        let member = try PlayedMember()
+        let presence = member.life.applier.presence
+        func leads(_ does: Bool) { member.life.core.turn { presence.hasLeader = does } }
+        let (caring, other) = (try Client(member), try Client(member))
+        let monitors = [caring, other].map { $0.monitorLeader(electionMilliseconds: 1000) }
+        _ = caring.open(path, metadata: [("hasleader", Array("true".utf8))])
+        _ = other.open(path)
+        member.advance(milliseconds: 2500)
+        leads(false)
+        member.advance(milliseconds: 2000)
+        leads(true)
+        member.advance(milliseconds: 1000)
+        leads(false)
+        // It is looked for every second, so the first of the three may be shorter.
+        member.advance(milliseconds: 2499)
+        #expect(caring.end == nil)
+        member.advance(milliseconds: 1)
+        #expect(caring.end?.status == .noLeader)
+        #expect(other.end == nil && other.openCalls == 1 && caring.openCalls == 0)
+        // The watchers of a stream that was ended are gone with it.
+        let left = member.state { applier in
+            applier.watches.assumeIsolated { $0.streams.count }
+        }
+        #expect(left == (path.hasSuffix("Watch") ? 1 : 0))
+        withExtendedLifetime(monitors) {}
     }
 
     @Test("A client's version is any UTF-8 text")

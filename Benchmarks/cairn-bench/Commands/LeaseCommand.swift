@@ -15,6 +15,13 @@ struct LeaseCommand: ParsableCommand {
     @Option(help: "Each is renewed once in so many seconds.")
     var interval = 5.0
 
+    @Option(
+        help: """
+            Each connection sends what is due once in so many seconds, as etcd's client does; 0: \
+            each renewal when it is due.
+            """)
+    var burst = 0.5
+
     @Option(help: "Seconds that are measured.")
     var seconds = 15.0
 
@@ -75,9 +82,9 @@ struct LeaseCommand: ParsableCommand {
     private func measureRenewals(_ load: LeaseLoad, _ server: RunningServer) throws -> [String] {
         try load.grant(0..<leases, ttl: 3600)
         let rate = Double(leases) / interval
-        load.renew(0..<leases, rate: rate, seconds: 2)
+        load.renew(0..<leases, rate: rate, seconds: 2, burst: burst)
         let (before, answered) = (try usage(of: server), load.renewed.answered)
-        load.renew(0..<leases, rate: rate, seconds: seconds)
+        load.renew(0..<leases, rate: rate, seconds: seconds, burst: burst)
         let (after, renewed) = (try usage(of: server), load.renewed)
         let cpu = after.spent(since: before).cpuSeconds
         let count = renewed.answered - answered

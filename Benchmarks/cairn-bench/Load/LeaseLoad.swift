@@ -136,8 +136,25 @@ final class LeaseLoad: @unchecked Sendable {
         }
     }
 
-    /// Renews the leases in turn, `rate` a second, for so long.
-    func renew(_ leases: Range<Int>, rate: Double, seconds: Double) {
+    /// Renews the leases in turn, `rate` a second, for so long, as etcd's client does it: each
+    /// connection sends what is due once in `burst` seconds. The connections take turns in that.
+    func renew(_ leases: Range<Int>, rate: Double, seconds: Double, burst: Double) {
+        guard burst > 0 else { return renew(leases, rate: rate, seconds: seconds) }
+        let streams = renewals.count
+        let size = max(1, Int(rate * burst) / streams)
+        let start = Date()
+        for number in 0..<Int(seconds / burst * Double(streams)) {
+            let (round, stream) = number.quotientAndRemainder(dividingBy: streams)
+            // Lease n is renewed on stream n modulo streams.
+            let places = (round * size..<(round + 1) * size).map { $0 * streams + stream }
+            Thread.sleep(
+                until: start.addingTimeInterval(Double(number) * burst / Double(streams)))
+            send(places, of: leases)
+        }
+    }
+
+    /// Renews the leases in turn, `rate` a second, for so long; each when it is due.
+    private func renew(_ leases: Range<Int>, rate: Double, seconds: Double) {
         let count = Int(rate * seconds)
         let start = monotonicNanoseconds()
         var sent = 0
@@ -162,7 +179,9 @@ final class LeaseLoad: @unchecked Sendable {
         }
     }
 
-    private func send(_ places: Range<Int>, of leases: Range<Int>) {
+    private func send(
+        _ places: some Collection<Int> & Sendable, of leases: Range<Int>
+    ) {
         guard !places.isEmpty else { return }
         loop.post { [self] in
             for place in places {

@@ -73,6 +73,13 @@ public final class Histogram: Sendable {
         total.increment(by: amount)
     }
 
+    /// Counts `times` measurements of the same amount.
+    @inlinable public func observe(_ amount: UInt64, times: Int) {
+        let index = limits.firstIndex { amount <= $0 } ?? limits.count
+        buckets[index].increment(by: UInt64(times))
+        total.increment(by: amount * UInt64(times))
+    }
+
     /// What was observed so far; buckets as counted, not yet summed up. A scrape beside updates
     /// may miss the newest, and never shows a count that differs from its buckets.
     public var reading: (buckets: [UInt64], sum: Double) {

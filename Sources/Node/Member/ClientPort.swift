@@ -9,6 +9,7 @@ import Transport
 final class ClientPort {
     private let loop: EventLoop
     private let grpc: GRPCServer
+    private let leaderMonitor: LeaderMonitor
     private let http: HTTPPort
     private let metricsHTTP: HTTPPort
     private let acceptor: ConnectionAcceptor
@@ -29,6 +30,8 @@ final class ClientPort {
         let grpc = GRPCServer(
             methods, configuration: GRPCServerConfiguration(configuration), on: loop)
         self.grpc = grpc
+        leaderMonitor = actors.services.leaderMonitor(
+            of: grpc, electionNanoseconds: configuration.raft.electionNanoseconds)
         let http = HTTPPort(
             .client, actors: actors, configuration: configuration, metrics: metrics, on: loop)
         self.http = http

@@ -3,6 +3,7 @@
 
 import API
 import Consensus
+import Glibc
 import Services
 import Storage
 
@@ -107,6 +108,11 @@ extension WatchSettings {
         self.init()
         progressNanoseconds = configuration.watch.progressNanoseconds
         fragmentBytes = configuration.limits.maxReceiveBytes
+        stopwatch = {
+            var time = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &time)
+            return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+        }
     }
 }
 
@@ -115,7 +121,10 @@ extension WatchCounters {
         self.init(
             streams: metrics.streams, watchers: metrics.watchers,
             slowWatchers: metrics.slowWatchers, events: metrics.events,
-            pendingEvents: metrics.pendingEvents)
+            pendingEvents: metrics.pendingEvents, receiveFailures: metrics.receiveFailures,
+            times: WatchTimes(
+                control: metrics.controlTime, progress: metrics.progressTime,
+                response: metrics.responseTime, event: metrics.eventTime))
     }
 }
 
@@ -132,6 +141,6 @@ extension LeaseCounters {
     init(_ metrics: LeaseMetrics) {
         self.init(
             granted: metrics.granted, revoked: metrics.revoked, renewed: metrics.renewed,
-            expired: metrics.expired, ttls: metrics.ttls)
+            expired: metrics.expired, ttls: metrics.ttls, receiveFailures: metrics.receiveFailures)
     }
 }

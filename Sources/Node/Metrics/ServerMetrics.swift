@@ -165,6 +165,8 @@ public struct LeaseMetrics: Sendable {
     public let expired: Counter
     /// Seconds.
     public let ttls: Histogram
+    /// Requests of LeaseKeepAlive that were none.
+    public let receiveFailures: Counter
 
     init(_ registry: MetricsRegistry) {
         granted = registry.counter(
@@ -179,6 +181,7 @@ public struct LeaseMetrics: Sendable {
         ttls = registry.histogram(
             "etcd_debugging_lease_ttl_total", "Bucketed histogram of lease TTLs.",
             bounds: Histogram.exponential(start: 1, count: 24), scale: 1)
+        receiveFailures = registry.streamFailures(of: "lease-keepalive")
     }
 }
 

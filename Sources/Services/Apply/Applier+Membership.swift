@@ -51,10 +51,16 @@ extension Applier {
     func setAttributes(
         _ request: ClusterMemberAttrSetRequest
     ) throws(ApplyFailure) -> Result<Void, Status> {
-        guard let attributes = request.attributes,
-            let member = membership.setAttributes(
-                of: request.member, name: attributes.name, clientURLs: attributes.clientURLs)
-        else { return .success(()) }
+        guard let attributes = request.attributes else { return .success(()) }
+        return try setAttributes(
+            of: request.member, name: attributes.name, clientURLs: attributes.clientURLs)
+    }
+
+    private func setAttributes(
+        of id: MemberID, name: String, clientURLs: [String]
+    ) throws(ApplyFailure) -> Result<Void, Status> {
+        let changed = membership.setAttributes(of: id, name: name, clientURLs: clientURLs)
+        guard let member = changed else { return .success(()) }
         try keep(member)
         guard member.id == identity.member else {
             events.attributesPublished(member)
@@ -72,7 +78,12 @@ extension Applier {
     func setClusterVersion(
         _ request: ClusterVersionSetRequest
     ) throws(ApplyFailure) -> Result<Void, Status> {
-        let version = request.version
+        try setClusterVersion(request.version)
+    }
+
+    private func setClusterVersion(
+        _ version: String
+    ) throws(ApplyFailure) -> Result<Void, Status> {
         let previous = membership.clusterVersion
         membership.setClusterVersion(version)
         storageVersion = version
@@ -83,5 +94,19 @@ extension Applier {
         }
         events.clusterVersionChanged(from: previous, to: version)
         return .success(())
+    }
+
+    /// The same two, as logs have them that were begun by an etcd up to 3.5.
+    func perform(_ request: OldRequest) throws(ApplyFailure) -> Result<Void, Status> {
+        switch request {
+        case .setClusterVersion(let version): return try setClusterVersion(version)
+        case .setAttributes(let id, let json):
+            guard let attributes = try? JSONValue(parsing: json) else {
+                throw ApplyFailure("the attributes of member \(id.hex) are no JSON")
+            }
+            return try setAttributes(
+                of: id, name: attributes["name"]?.asString ?? "",
+                clientURLs: attributes["clientURLs"]?.asArray?.compactMap(\.asString) ?? [])
+        }
     }
 }

@@ -249,6 +249,7 @@ package actor Applier: StateMachine {
             request = try InternalRaftRequest.decode(
                 entry.data, in: arena, nesting: Limits.proposalNesting)
         } catch {
+            if let old = OldRequest(entry.data) { return Outcome(result: try perform(old)) }
             throw ApplyFailure("entry \(entry.index.rawValue) is no request: \(error)")
         }
         guard let operation = request.operation else {

@@ -19,6 +19,7 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
 
     private let call: StreamingCall
     private let renewals: RenewalGate
+    private let failures: Counter
     private let answers: HandOver<Answer>
     private var message = ByteBuffer(capacity: 64)
 
@@ -32,9 +33,11 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
     /// Beyond it the client has to wait: what a call holds is bounded.
     private static let underWayLimit = 1000
 
-    init(_ call: StreamingCall, renewals: RenewalGate) {
+    /// - Parameter failures: counts the requests that are none.
+    init(_ call: StreamingCall, renewals: RenewalGate, failures: Counter) {
         self.call = call
         self.renewals = renewals
+        self.failures = failures
         let place = Place()
         answers = HandOver(to: call.executor, limit: .max) { place.stream?.answer($0) }
         place.stream = self
@@ -58,6 +61,7 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
         do throws(WireError) {
             lease = try LeaseKeepAliveRequest.id(in: message)
         } catch {
+            failures.increment()
             return end(.malformedRequest(error))
         }
         underWay += 1

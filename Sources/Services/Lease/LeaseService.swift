@@ -12,7 +12,9 @@ struct LeaseService: Sendable {
         methods.unary("/etcdserverpb.Lease/LeaseGrant") { call, bytes in grant(bytes, call) }
         methods.unary("/etcdserverpb.Lease/LeaseRevoke") { call, bytes in revoke(bytes, call) }
         methods.bidirectional("/etcdserverpb.Lease/LeaseKeepAlive") { call in
-            KeepAliveStream(call, renewals: RenewalGate(of: reads))
+            KeepAliveStream(
+                call, renewals: RenewalGate(of: reads),
+                failures: reads.applier.counters.leases.receiveFailures)
         }
         methods.unary("/etcdserverpb.Lease/LeaseTimeToLive") { call, bytes in
             timeToLive(bytes, call)

@@ -39,16 +39,20 @@ package struct LeaseCounters: Sendable {
     package let expired: Counter
     /// The TTLs granted, in seconds.
     package let ttls: Histogram
+    /// Requests of LeaseKeepAlive that were none, each of which ended its stream.
+    package let receiveFailures: Counter
 
     package init(
         granted: Counter = Counter(), revoked: Counter = Counter(), renewed: Counter = Counter(),
-        expired: Counter = Counter(), ttls: Histogram = Histogram(bounds: ttlBounds, scale: 1)
+        expired: Counter = Counter(), ttls: Histogram = Histogram(bounds: ttlBounds, scale: 1),
+        receiveFailures: Counter = Counter()
     ) {
         self.granted = granted
         self.revoked = revoked
         self.renewed = renewed
         self.expired = expired
         self.ttls = ttls
+        self.receiveFailures = receiveFailures
     }
 
     /// As etcd shows them (reference: metrics.tsv).

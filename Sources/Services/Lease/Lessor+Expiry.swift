@@ -17,6 +17,8 @@ extension Lessor {
     private static let pauseNanoseconds: UInt64 = 10_000_000
     private static let sliceLimit = 100
     private static let revokingLimit = 2000
+    /// Leases looked at in one slice: about a millisecond, at most.
+    private static let looksLimit = 2000
     /// A revocation that was not taken, or came to nothing, is proposed again after this (etcd: 3 s).
     private static let retryNanoseconds: UInt64 = 3_000_000_000
     /// Leases with more than this left are recorded, this often.
@@ -45,11 +47,28 @@ extension Lessor {
         demote()
         leadership = term
         let start = executor.now.advanced(byNanoseconds: settings.extensionNanoseconds)
-        for (id, lease) in leases {
-            setDeadline(id, start.advanced(bySeconds: lease.secondsToLive))
+        setDeadlines(of: Array(leases.keys)[...], from: start, in: term)
+        renewAllWaiting()
+    }
+
+    /// In slices. A lease whose turn has not come yet has all the time there is, and one that is
+    /// renewed meanwhile has its deadline from that.
+    private func setDeadlines(
+        of ids: ArraySlice<LeaseID>, from start: MonotonicTime, in term: Term
+    ) {
+        guard leadership == term else { return }
+        for id in ids.prefix(Self.looksLimit) {
+            guard let lease = leases[id] else { continue }
+            if lease.deadline == .never {
+                setDeadline(id, start.advanced(bySeconds: lease.secondsToLive))
+            }
             scheduleCheckpoint(id)
         }
-        renewAllWaiting()
+        let rest = ids.dropFirst(Self.looksLimit)
+        guard !rest.isEmpty else { return }
+        executor.postSlice { [weak self] in
+            self?.assumeIsolated { $0.setDeadlines(of: rest, from: start, in: term) }
+        }
     }
 
     /// This member leads no more: what it knew of deadlines counts no more.
@@ -99,7 +118,9 @@ extension Lessor {
         guard let term = leadership else { return }
         let now = executor.now
         var left = min(Self.sliceLimit, Self.revokingLimit - revoking)
-        while left > 0, let entry = deadlines.next(due: now) {
+        var looks = Self.looksLimit
+        while left > 0, looks > 0, let entry = deadlines.next(due: now) {
+            looks -= 1
             guard let lease = leases[entry.lease], lease.queuedFor == entry.time else { continue }
             if lease.deadline > now {
                 requeue(entry.lease, at: lease.deadline)  // renewed meanwhile
@@ -149,7 +170,9 @@ extension Lessor {
         guard let term = leadership else { return }
         let now = executor.now
         var due: [LeaseFields] = []
-        while due.count < Self.checkpointLimit, let entry = checkpoints.next(due: now) {
+        var looks = Self.looksLimit
+        while due.count < Self.checkpointLimit, looks > 0, let entry = checkpoints.next(due: now) {
+            looks -= 1
             guard let lease = leases[entry.lease], lease.checkpointAt == entry.time,
                 lease.deadline > now
             else { continue }

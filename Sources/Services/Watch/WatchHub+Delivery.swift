@@ -49,15 +49,27 @@ extension WatchHub {
     }
 
     private func pump() {
+        let start = settings.stopwatch()
+        let before = sent
         var work = Self.sliceWork
         while work > 0, !due.isEmpty || !ready.isEmpty {
             if let group = due.popFirst() { tell(group, &work) }
             if let stream = ready.popFirst() { serve(stream, &work) }
         }
+        noteTime(since: start, before)
         guard due.isEmpty, ready.isEmpty else { return postPump() }
         isPumping = false
         slices.removeAll()
         if pendingEvents == 0 { log.removeAll() }
+    }
+
+    private func noteTime(since start: UInt64, _ before: Sent) {
+        let responses = sent.responses - before.responses
+        guard responses > 0 else { return }
+        let spent = settings.stopwatch() - start
+        counters.times.response.observe(spent / UInt64(responses), times: responses)
+        let events = UInt64(sent.events - before.events)
+        counters.times.event.observe(spent / events, times: responses)
     }
 
     // MARK: Ranges
@@ -183,6 +195,8 @@ extension WatchHub {
     private func send(_ part: borrowing ResponsePart, to watcher: Watcher, _ header: HeaderFields) {
         watcher.state.insert(.hasNews)
         counters.events.increment(by: UInt64(part.count))
+        sent.responses += 1
+        sent.events += part.count
         self.header.with(header) { header in
             // Tag and ten bytes of id; two bytes of fragment.
             _ = watcher.stream.sink.send(capacity: header.count + 13 + part.bytes) { buffer in

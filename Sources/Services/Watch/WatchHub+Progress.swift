@@ -68,6 +68,8 @@ extension WatchHub {
 
     private func progressIsDue(_ stream: WatchStream) {
         guard stream.isOpen else { return }
+        let start = settings.stopwatch()
+        defer { counters.times.progress.observe(settings.stopwatch() - start) }
         stream.progressTimer = nil
         for watcher in stream.watchers.values where watcher.options.contains(.progress) {
             guard watcher.state.remove(.hasNews) == nil else { continue }

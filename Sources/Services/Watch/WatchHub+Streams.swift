@@ -70,6 +70,8 @@ extension WatchHub {
     /// Creates a watcher, or says why not: a failure ends nothing.
     func create(_ order: WatchOrder, on stream: WatchStream) {
         guard stream.isOpen else { return }
+        let start = settings.stopwatch()
+        defer { counters.times.control.observe(settings.stopwatch() - start) }
         let now = store.assumeIsolated { $0.revision }
         if let reason = refusal(of: order, on: stream) {
             var answer = WatchResponseFields(.none)
@@ -129,6 +131,8 @@ extension WatchHub {
     /// Ends a watcher. An unknown id is not answered.
     func cancel(_ id: WatchID, on stream: WatchStream) {
         guard stream.isOpen, let watcher = stream.watchers.removeValue(forKey: id) else { return }
+        let start = settings.stopwatch()
+        defer { counters.times.control.observe(settings.stopwatch() - start) }
         forget(watcher)
         var answer = WatchResponseFields(id)
         answer.isCanceled = true

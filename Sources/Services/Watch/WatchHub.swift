@@ -43,6 +43,12 @@ package actor WatchHub: ChangeObserver {
     var isPumping = false
     /// Entries of all groups' `pending`.
     var pendingEvents = 0
+    /// Responses with events since the start, and their events.
+    struct Sent {
+        var responses = 0
+        var events = 0
+    }
+    var sent = Sent()
     /// Slices of history that were read lately.
     var slices: [HistorySlice] = []
     /// The header of the last response but for nothing.

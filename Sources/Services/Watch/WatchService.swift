@@ -59,6 +59,7 @@ final class WatchCall: StreamingHandler {
                 }
             }
         } catch {
+            hub.counters.receiveFailures.increment()
             leave()
             call.finish(.malformedMessage(error))
         }

@@ -63,6 +63,17 @@ public final class GRPCServer {
         executor.schedule(afterNanoseconds: grace) { [self] in abort() }
     }
 
+    /// Ends the streaming calls that are under way and that `isMeant` says: their clients are told
+    /// `status`, their handlers that they were cancelled.
+    public func endStreams(_ status: Status, where isMeant: (CallContext) -> Bool) {
+        for connection in Array(connections.values) {
+            for case let stream as GRPCServerStream in connection.session.openStreams
+            where isMeant(CallContext(stream: stream, generation: stream.generation)) {
+                stream.abandon(status)
+            }
+        }
+    }
+
     /// Closes all connections at once; their calls are cancelled.
     public func abort() {
         isDraining = true

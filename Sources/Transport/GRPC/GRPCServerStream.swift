@@ -354,6 +354,14 @@ final class GRPCServerStream: HTTP2Stream {
         handler?.cancelled()
     }
 
+    /// Ends a streaming call on the server's own account: its client is told why, its handler that
+    /// it was cancelled.
+    func abandon(_ status: Status) {
+        guard phase == .handed, let handler else { return }
+        finish(status)
+        handler.cancelled()
+    }
+
     override func closed(_ code: HTTP2ErrorCode) {
         let wasOpen = isOpen
         let cancelled = onCancel

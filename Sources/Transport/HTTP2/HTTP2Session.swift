@@ -263,6 +263,18 @@ final class HTTP2Session {
         }
     }
 
+    /// The streams that are open now, the newest first.
+    var openStreams: [HTTP2Stream] {
+        var streams: [HTTP2Stream] = []
+        streams.reserveCapacity(openStreamCount)
+        var next = firstOpen
+        while let stream = next {
+            streams.append(stream)
+            next = stream.nextOpen
+        }
+        return streams
+    }
+
     // MARK: Called by the callbacks
 
     func beginStream(id: Int32) -> Bool {

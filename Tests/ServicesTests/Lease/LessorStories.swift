@@ -179,6 +179,60 @@ struct LessorStories {
         #expect(largest <= 100, "others come in between")
     }
 
+    @Test(
+        "A leader with many leases gives them their time in slices; all of it counts from the first"
+    )
+    func largePromotion() {
+        let it = PlayedLessor()
+        for id in 1...10_000 { it.grant(Int64(id), ttl: 30) }
+        let first = it.inside { lessor in
+            lessor.promote(in: Term(1))
+            return lessor.deadlines.count
+        }
+        #expect(first == 2000, "others come in between")
+        it.advance(seconds: 1)
+        #expect(it.inside { $0.deadlines.count } == 10_000)
+        // The election timeout on top of the TTL.
+        it.advance(seconds: 29.9)
+        #expect(it.proposed.isEmpty)
+        var gone = 0
+        for _ in 0..<150 {
+            it.advance(seconds: 0.01)
+            gone += it.applyAll().count
+        }
+        #expect(gone == 10_000)
+    }
+
+    @Test("A lease that is renewed before its slice comes keeps what the renewal gave it")
+    func renewedInPromotion() {
+        let it = PlayedLessor { $0.takesCheckpoints = true }
+        for id in 1...10_000 { it.grant(Int64(id), ttl: 400) }
+        it.inside { lessor in
+            lessor.promote(in: Term(1))
+            let header = HeaderFields(
+                cluster: ClusterID(1), member: MemberID(1), revision: Revision(1), term: Term(1))
+            for id in 1...10_000 { lessor.renew(LeaseID(Int64(id)), header, for: Renewals()) }
+        }
+        it.advance(seconds: 1)
+        #expect((1...10_000).allSatisfy { it.ttl(Int64($0)) == 399 })
+        #expect(it.inside { $0.checkpoints.count } == 10_000)
+    }
+
+    @Test("Entries of renewed leases are put back in slices too")
+    func putBack() {
+        let it = PlayedLessor()
+        it.lead()
+        for id in 1...5000 { it.grant(Int64(id), ttl: 30) }
+        it.advance(seconds: 20)
+        for id in 1...5000 { it.renew(Int64(id), Renewals()) }
+        it.advance(seconds: 11)
+        #expect(it.proposed.isEmpty)
+        it.advance(seconds: 18.9)
+        #expect(it.proposed.isEmpty)
+        it.advance(seconds: 1.5)
+        #expect(!it.proposed.isEmpty)
+    }
+
     @Test("While nothing is applied, at most so many revocations are under way")
     func window() {
         let it = PlayedLessor()

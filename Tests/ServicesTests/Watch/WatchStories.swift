@@ -277,4 +277,28 @@ struct WatchStories {
         world.put("a", "1")
         #expect(stream.client.waiting.count == 1)
     }
+
+    @Test("how long telling took is counted for each response, and shared by its events")
+    func times() throws {
+        let clock = Counter()
+        let world = try PlayedWatch {
+            $0.stopwatch = {
+                clock.increment(by: 6_000_000)
+                return clock.value
+            }
+        }
+        let stream = world.stream()
+        stream.send(WatchCommand.create("a", to: "c"))
+        stream.send(WatchCommand.create("a"))
+        stream.send(WatchCommand.cancel(7))
+        world.apply(.put("a", "1"), .put("b", "1"))
+        _ = try stream.read()
+        let times = world.counters.times
+        // Two responses with three events, in six milliseconds.
+        #expect(times.control.reading.buckets.reduce(0, +) == 2)
+        #expect(times.response.reading.buckets.reduce(0, +) == 2)
+        #expect(times.response.reading.sum == 0.006)
+        #expect(times.event.reading.buckets.reduce(0, +) == 2)
+        #expect(times.event.reading.sum == 0.004)
+    }
 }
