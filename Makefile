@@ -4,9 +4,10 @@
 
 SWIFT ?= swift
 FLAGS ?=
+AMOUNT ?= 20s
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks
 
-.PHONY: build run test sanitize rivals bench format lint generate clean
+.PHONY: build run test sanitize fuzz rivals bench format lint generate clean
 
 build:
 	@Scripts/install-dependencies.sh
@@ -27,9 +28,14 @@ test:
 # The tests of single components, with a watch on memory and on threads.
 sanitize:
 	@Scripts/install-dependencies.sh test
-	@LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
-		$(SWIFT) test --sanitize address --scratch-path .build-asan --skip EndToEndTests --disable-xctest
-	@$(SWIFT) test --sanitize thread --scratch-path .build-tsan --skip EndToEndTests --disable-xctest
+	@Scripts/sanitize.sh address
+	@Scripts/sanitize.sh thread
+
+# The decoder of requests and the evaluation of transactions, fed with what libFuzzer makes up
+# (make fuzz AMOUNT=1000000: so many inputs each).
+fuzz:
+	@Scripts/install-dependencies.sh test
+	@Scripts/fuzz.sh $(AMOUNT)
 
 # The etcd servers that Cairn is compared with.
 rivals:
@@ -57,4 +63,4 @@ generate:
 	@Scripts/generate-messages.sh
 
 clean:
-	@rm -rf .build .build-asan .build-tsan .build-venv .build-rivals
+	@rm -rf .build .build-asan .build-tsan .build-fuzz .build-venv .build-rivals

@@ -123,3 +123,23 @@ let package = Package(
         tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"], resources: ["Python"]),
     ]
 )
+
+// What libFuzzer drives. An ordinary build has its rules and corpora as tests; libFuzzer brings a
+// main of its own, so its programs are built apart from all else (Scripts/fuzz.sh).
+let fuzzed: [Target.Dependency] = [
+    "API", "CMessages", "Consensus", "Services", "Storage", "TestSupport",
+]
+if Context.environment["CAIRN_FUZZ"] == nil {
+    package.targets.append(tests("Fuzzing", fuzzed, resources: ["Corpus"]))
+} else {
+    package.targets.append(
+        .target(
+            name: "Fuzzing", dependencies: fuzzed, path: "Tests/FuzzingTests",
+            exclude: ["Corpus", "CorpusTests.swift"], swiftSettings: swiftSettings))
+    for name in ["FuzzRequests", "FuzzTxn"] {
+        package.targets.append(
+            .executableTarget(
+                name: name, dependencies: ["Fuzzing"], path: "Tests/Fuzzers/\(name)",
+                swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
+    }
+}

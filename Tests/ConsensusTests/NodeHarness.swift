@@ -3,7 +3,6 @@
 
 import API
 import Logging
-import Synchronization
 import TestSupport
 
 @testable import Consensus
@@ -132,7 +131,7 @@ final class PlayedSnapshotter: Snapshotter, @unchecked Sendable {
 /// Keeps what was logged.
 struct LogBook: LogHandler {
     final class Lines: Sendable {
-        let all = Mutex<[String]>([])
+        let all = Locked<[String]>([])
     }
     let lines: Lines
     var metadata: Logger.Metadata = [:]

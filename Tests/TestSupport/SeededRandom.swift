@@ -1,7 +1,6 @@
 // Chance that repeats itself.
 
 import API
-import Synchronization
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): small, fast, good enough for tests.
 public struct SplitMix64: RandomNumberGenerator, Sendable {
@@ -18,7 +17,7 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
 
 /// A RandomSource that gives the same numbers for the same seed.
 public final class SeededRandom: RandomSource {
-    private let generator: Mutex<SplitMix64>
-    public init(seed: UInt64) { generator = Mutex(SplitMix64(seed: seed)) }
+    private let generator: Locked<SplitMix64>
+    public init(seed: UInt64) { generator = Locked(SplitMix64(seed: seed)) }
     public func next() -> UInt64 { generator.withLock { $0.next() } }
 }

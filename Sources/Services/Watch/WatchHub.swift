@@ -128,8 +128,8 @@ package actor WatchHub: ChangeObserver {
 
     /// Takes one change into the log, if anybody watches its key.
     private func take(_ change: StoredChange) throws(StoreError) {
-        matched.removeAll(keepingCapacity: true)
         index.forEach(containing: change.key) { matched.append($0) }
+        defer { matched.removeAll(keepingCapacity: true) }
         guard !matched.isEmpty else { return }
         let revision = change.position.main
         let number = try append(

@@ -113,7 +113,9 @@ final class PlayedWatch: @unchecked Sendable {
             random: SeededRandom(seed: 1), counters: counters)
     }
 
+    /// As a member that stops: an open stream's watchers and their ranges hold each other.
     deinit {
+        core.turn { hub.assumeIsolated { $0.stop() } }
         core.die()
         committer.die()
     }

@@ -1,16 +1,15 @@
 import API
 import Foundation
-import Synchronization
 import Testing
 
 @testable import Storage
 
 /// A thread that does what is posted to it; time stands still, so timers never fire.
 final class ThreadExecutor: ActorExecutor {
-    private let queue = Mutex<[@Sendable () -> Void]>([])
+    private let queue = Locked<[@Sendable () -> Void]>([])
     private let wake = DispatchSemaphore(value: 0)
-    private let isStopped = Mutex(false)
-    private let identity = Mutex<pthread_t?>(nil)
+    private let isStopped = Locked(false)
+    private let identity = Locked<pthread_t?>(nil)
 
     init() {
         let started = DispatchSemaphore(value: 0)
