@@ -11,7 +11,8 @@ import TestSupport
 
 /// Nobody listens; an entry that cannot be applied is a finding.
 private final class Silence: ApplierEvents {
-    func memberAdded(_ member: ClusterMember) {}
+    func membershipChanged(_ change: MembershipChange, to membership: Services.Membership) {}
+    func stateReplaced(by snapshot: SnapshotDescription, _ membership: Services.Membership) {}
     func attributesPublished(_ member: ClusterMember) {}
     func clusterVersionChanged(from old: String?, to new: String) {}
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool) {}
@@ -142,14 +143,9 @@ final class TxnWorld {
     /// Answers a transaction that only reads, without an entry.
     func read(_ txn: TxnRequest) -> Answer {
         let answer = Answer()
-        core.turn {
-            applier.enter(with: (txn, answer)) { (applier, input) in
-                switch applier.readTxn(input.0) {
-                case .success: applier.response.take { input.1.respond($0) }
-                case .failure(let status): input.1.fail(status)
-                }
-            }
-        }
+        let pending = PendingTxn(
+            txn, of: applier, arena: Arena(), from: ArenaPool(), reply: answer)
+        core.turn { applier.assumeIsolated { pending.serve(from: $0) } }
         return answer
     }
 
