@@ -108,7 +108,9 @@ struct CallStories {
         let (caring, other) = (try Client(member), try Client(member))
         let monitors = [caring, other].map { $0.monitorLeader(electionMilliseconds: 1000) }
         _ = caring.open(path, metadata: [("hasleader", Array("true".utf8))])
-        _ = other.open(path)
+        let idle = other.open(path)
+        // An open call holds its handler, which holds the connection.
+        defer { other.cancel(idle) }
         member.advance(milliseconds: 2500)
         leads(false)
         member.advance(milliseconds: 2000)
