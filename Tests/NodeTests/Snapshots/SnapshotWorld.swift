@@ -61,9 +61,15 @@ final class SnapshotWorld: @unchecked Sendable {
 
     deinit {
         executor.die()
+        for call in calls { call.ends = [] }
         for member in members.values {
-            executor.turn { member.applier.assumeIsolated { $0.detach() } }
+            executor.turn {
+                member.snapshotter.stop()
+                member.raft.assumeIsolated { $0.stop() }
+                member.applier.assumeIsolated { $0.detach() }
+            }
         }
+        executor.die()
     }
 
     subscript(_ id: UInt64) -> WorldMember {
