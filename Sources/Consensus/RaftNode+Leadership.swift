@@ -54,7 +54,8 @@ extension RaftNode {
         completion: @escaping @Sendable (Result<Void, TransferFailure>) -> Void
     ) {
         guard core.role == .leader else { return completion(.failure(.notLeader)) }
-        guard let heir = core.heir else { return completion(.failure(.noHeir)) }
+        // A leader that was removed is on its way out already (thesis, section 4.2.2).
+        guard core.isVoter, let heir = core.heir else { return completion(.failure(.noHeir)) }
         transferLeadership(to: heir, completion: completion)
     }
 

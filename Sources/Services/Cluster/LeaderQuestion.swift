@@ -39,8 +39,10 @@ final class LeaderQuestion: @unchecked Sendable {
     private func ask(_ applier: isolated Applier) {
         let now = applier.executor.now
         guard !applier.isDetached else { return done(.failure(.stopped)) }
-        guard now < deadline else { return done(.failure(.requestTimeout)) }
         let leader = applier.leader
+        guard now < deadline else {
+            return done(.failure(leader == .none ? .noLeader : .requestTimeout))
+        }
         if leader == applier.identity.member { return here(applier) }
         guard leader != .none else { return askLater() }
         applier.others.call(
