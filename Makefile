@@ -1,4 +1,5 @@
 # make run     a member on 127.0.0.1:2379, data in default.etcd (more flags: make run FLAGS=...)
+# make cluster three members on 127.0.0.1: 2379, 22379 and 32379, data and logs in cluster.etcd
 # make test    all tests
 # make bench   Cairn beside etcd 3.4 and 3.5
 
@@ -7,7 +8,7 @@ FLAGS ?=
 AMOUNT ?= 20s
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks
 
-.PHONY: build run test sanitize fuzz rivals bench format lint generate clean
+.PHONY: build run cluster test sanitize fuzz rivals bench format lint generate clean
 
 build:
 	@Scripts/install-dependencies.sh
@@ -19,6 +20,9 @@ run: build
 		--data-dir default.etcd \
 		--listen-client-urls http://127.0.0.1:2379 \
 		--advertise-client-urls http://127.0.0.1:2379 $(FLAGS)
+
+cluster: build
+	@exec Scripts/cluster.sh .build/release/cairn cluster.etcd $(FLAGS)
 
 test:
 	@Scripts/install-dependencies.sh test

@@ -133,7 +133,7 @@ func wantsLeader(_ context: CallContext) -> Bool {
 
 /// A learner may lag behind: it answers for itself, and serves a Range that does not mind
 /// (reference: semantics.md, Cluster; for Range see KVService).
-private func refusalOfLearner(_ method: String) -> Status? {
+func refusalOfLearner(_ method: String) -> Status? {
     switch method {
     case "/etcdserverpb.Maintenance/Status", "/etcdserverpb.Maintenance/Snapshot",
         "/etcdserverpb.KV/Range":

@@ -80,12 +80,7 @@ extension EndToEnd {
             let cluster = try ClusterProcesses()
             for number in 0..<10 { try cluster.etcdctl("put", "k\(number)", "v") }
             let url = try cluster.prepareMember()
-            // Members count as connected after five seconds.
-            var added = ""
-            repeat {
-                added = try cluster.etcdctl(
-                    "member", "add", "m4", "--learner", "--peer-urls", url)
-            } while added.contains("unhealthy cluster")
+            let added = try cluster.add("m4", url, "--learner")
             let id = String(added.split(separator: " ")[1])
             #expect(added.contains("Member \(id) added to cluster"))
             #expect(

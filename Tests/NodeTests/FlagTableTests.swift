@@ -56,6 +56,16 @@ struct FlagTableTests {
         }
     }
 
+    @Test(
+        "What a cluster is told by flags counts",
+        arguments: [
+            "initial-cluster", "initial-cluster-state", "initial-cluster-token", "max-learners",
+            "strict-reconfig-check", "snapshot-catchup-entries", "pre-vote", "force-new-cluster",
+        ])
+    func cluster(name: String) {
+        #expect(FlagTable.byName[name]?.status == .served)
+    }
+
     @Test("Legacy flags are known, and only those")
     func legacy() throws {
         let reference = try ReferenceFlag.all().filter(\.isLegacy).map(\.name)

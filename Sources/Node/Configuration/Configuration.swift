@@ -40,7 +40,7 @@ public struct Configuration: Sendable {
         public let clientHTTP: [ServerURL]
         /// /metrics and health only.
         public let metrics: [ServerURL]
-        /// Checked, but not bound while a cluster has one member.
+        /// Other members only.
         public let peer: [ServerURL]
         /// SO_REUSEPORT
         public let reusePort: Bool
@@ -53,13 +53,15 @@ public struct Configuration: Sendable {
         public let peer: [ServerURL]
     }
 
-    /// How a member without data starts; ignored once there is data.
+    /// How a member without data starts; the first three are ignored once there is data.
     public struct Bootstrap: Sendable {
         /// -initial-cluster as given or as derived from the name.
         public let initialCluster: String
         /// -initial-cluster-state: `new` or `existing`.
         public let state: String
         public let token: String
+        /// -force-new-cluster: of a member with data, which goes on without all others.
+        public let forcesNewCluster: Bool
     }
 
     public struct Raft: Sendable {

@@ -96,7 +96,7 @@ struct ConfigurationBuilder {
         }
         return Configuration.Bootstrap(
             initialCluster: cluster, state: text("initial-cluster-state"),
-            token: text("initial-cluster-token"))
+            token: text("initial-cluster-token"), forcesNewCluster: bool("force-new-cluster"))
     }
 
     private func raft() throws(ConfigurationError) -> Configuration.Raft {

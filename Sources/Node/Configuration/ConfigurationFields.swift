@@ -32,6 +32,7 @@ extension Configuration {
         fields.append("initial-cluster", .string(bootstrap.initialCluster))
         fields.append("initial-cluster-state", .string(bootstrap.state))
         fields.append("initial-cluster-token", .string(bootstrap.token))
+        fields.append("force-new-cluster", .bool(bootstrap.forcesNewCluster))
         fields.append("quota-backend-bytes", .int(storage.quotaBytes ?? -1))
         fields.append(
             "backend-batch-interval", .duration(storage.batchIntervalNanoseconds))

@@ -26,7 +26,7 @@ extension FlagTable {
             "election timeout; must be >= 5x heartbeat-interval and <= 50000"),
         FlagDefinition(
             "initial-election-tick-advance", .bool, default: "true",
-            .noEffect("a single member campaigns at once"),
+            .noEffect("a single member campaigns at once, others wait for their turn"),
             "skip most of the first election wait at boot"),
         FlagDefinition(
             "listen-peer-urls", .urls, default: "http://localhost:2380", .served,
@@ -181,7 +181,7 @@ extension FlagTable {
             "accepted values write-only, write-only-skip-check, write-only-drop-data, gone; value is ignored, write-only always applies"
         ),
         FlagDefinition(
-            "max-learners", .int, default: "1", .noEffect("one member only"),
+            "max-learners", .int, default: "1", .served,
             "most learners in the cluster"),
     ]
 }

@@ -182,7 +182,7 @@ extension FlagTable {
 
     static let unsafe: [FlagDefinition] = [
         FlagDefinition(
-            "force-new-cluster", .bool, default: "false", .notServedYet,
+            "force-new-cluster", .bool, default: "false", .served,
             "restart as a one-member cluster keeping the data"),
         FlagDefinition(
             "unsafe-no-fsync", .bool, default: "false", .notServedYet,

@@ -25,6 +25,8 @@ struct RecoveredMember: Sendable {
     let snapshot: LogIndex
     /// The store was another member's snapshot, which a crash had kept from its place.
     var hasTakenSnapshot = false
+    /// What it took to go on without the others, if that was asked for (-force-new-cluster).
+    var forced: ForcedCluster?
     let isNew: Bool
     /// Keeps other processes out while it lives.
     let lock: DirectoryLock
@@ -42,6 +44,15 @@ struct RecoveredMember: Sendable {
             logger.info(
                 "Recovering from snapshot backend",
                 metadata: .fields(["snapshot-index": .uint(summary.consistentIndex.rawValue)]))
+        }
+        if let forced {
+            logger.warning(
+                "forcing restart member",
+                metadata: .fields([
+                    "local-member-id": .string(identity.member.hex),
+                    "removed-members": .strings(forced.removed.map(\.hex)),
+                    "number-of-discarded-entries": .int(Int64(forced.discarded)),
+                ]))
         }
         logger.info(
             "kvstore restored",
@@ -164,12 +175,30 @@ struct Recovery {
         }
         let identity = Applier.Identity(
             cluster: recovery.metadata.cluster, member: recovery.metadata.member)
+        let state = try restoredState(recovery, summary, identity)
+        let forced = try forcedCluster(of: identity.member, state, log)
         return RecoveredMember(
             identity: identity, store: store, summary: summary, log: log,
-            raft: try restoredState(recovery, summary, identity), others: [],
-            repair: recovery.repair,
-            snapshot: recovery.snapshot.index, hasTakenSnapshot: isRecorded, isNew: false,
-            lock: lock)
+            raft: forced?.state ?? state, others: [], repair: recovery.repair,
+            snapshot: recovery.snapshot.index, hasTakenSnapshot: isRecorded, forced: forced,
+            isNew: false, lock: lock)
+    }
+
+    /// The changes that leave this member alone are in the log when Raft starts: they count as
+    /// committed, so they must not be lost.
+    private func forcedCluster(
+        of member: MemberID, _ state: RestoredState, _ log: WriteAheadLog
+    ) throws -> ForcedCluster? {
+        guard configuration.bootstrap.forcesNewCluster else { return nil }
+        let forced = try ForcedCluster(of: member, from: state)
+        let batch = WALBatch(
+            entries: forced.added, hardState: forced.state.hardState, mustSync: true)
+        try waitFor { done in
+            do throws(WALError) { try log.persist(batch) { done($0.mapError { $0 }) } } catch {
+                done(.failure(error))
+            }
+        }
+        return forced
     }
 
     /// A snapshot that came before a crash, if it is newer than the store. The log says whether it

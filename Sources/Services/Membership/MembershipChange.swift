@@ -21,6 +21,11 @@ public enum MembershipChange: Hashable, Sendable {
         }
     }
 
+    /// Makes a learner a voter, whoever proposes it.
+    package static func promotion(of member: MemberID) -> ConfChange {
+        MembershipChange.promote(member).encoded(id: RequestID(0))
+    }
+
     /// - Parameter id: the proposal's.
     func encoded(id: RequestID) -> ConfChange {
         let kind: ConfChangeKind

@@ -39,6 +39,10 @@ final class ClusterProcesses {
     /// - Returns: what it printed, its errors included.
     @discardableResult
     func etcdctl(_ arguments: String..., at numbers: [Int]? = nil) throws -> String {
+        try etcdctl(arguments, at: numbers)
+    }
+
+    private func etcdctl(_ arguments: [String], at numbers: [Int]?) throws -> String {
         let endpoints =
             numbers.map { $0.map { members[$0].endpoint }.joined(separator: ",") } ?? endpoints
         let ended = try run(
@@ -72,6 +76,19 @@ final class ClusterProcesses {
         peerPorts.append(try MemberProcess.freePort())
         members.append(try makeMember(peerPorts.count - 1, state: "existing"))
         return "http://127.0.0.1:\(peerPorts[peerPorts.count - 1])"
+    }
+
+    /// Adds a member. Members count as connected after five seconds: until then it is refused.
+    /// - Returns: what etcdctl printed.
+    func add(_ name: String, _ url: String, _ options: String..., at numbers: [Int]? = nil) throws
+        -> String
+    {
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while true {
+            let printed = try etcdctl(
+                ["member", "add", name, "--peer-urls", url] + options, at: numbers)
+            guard printed.contains("unhealthy cluster"), Date() < deadline else { return printed }
+        }
     }
 
     /// The members' hashes of their keys, once all are at one revision.

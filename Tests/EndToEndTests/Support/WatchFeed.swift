@@ -10,7 +10,7 @@ final class WatchFeed: @unchecked Sendable {
     private let receiver: Receiver
     private var answers: AsyncThrowingStream<WatchAnswer, any Error>.AsyncIterator
 
-    init(_ client: TestClient) async {
+    init(_ client: TestClient, metadata: [(name: String, value: [UInt8])] = []) async {
         self.client = client
         let (stream, continuation) = AsyncThrowingStream<WatchAnswer, any Error>.makeStream()
         answers = stream.makeAsyncIterator()
@@ -19,7 +19,8 @@ final class WatchFeed: @unchecked Sendable {
         let connection = client.connection
         await client.onLoop {
             receiver.call = connection.streaming(
-                GRPCClientMethod("/etcdserverpb.Watch/Watch"), handler: receiver)
+                GRPCClientMethod("/etcdserverpb.Watch/Watch"),
+                options: GRPCCallOptions(metadata: metadata), handler: receiver)
         }
     }
 

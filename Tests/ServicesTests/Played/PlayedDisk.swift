@@ -47,11 +47,3 @@ final class PlayedDisk: EntryStore, @unchecked Sendable {
         isHeld = false
     }
 }
-
-/// The links of a member that is alone.
-final class PlayedSolitude: PeerSender {
-    func send(_ messages: [Message]) {
-        preconditionFailure("a single member sent \(messages)")
-    }
-    func reaches(_ member: MemberID) -> Bool { false }
-}

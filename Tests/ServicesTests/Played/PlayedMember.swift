@@ -100,6 +100,8 @@ final class PlayedMember {
         var saturationBytes = 64 << 20
         var leases = LeaseSettings()
         var watch = WatchSettings()
+        var maxLearners = 1
+        var checksReconfiguration = true
     }
 
     /// All that dies with the process.
@@ -134,11 +136,14 @@ final class PlayedMember {
 
     let directory: TemporaryDirectory
     let disk = PlayedDisk()
+    let others = PlayedOthers()
     let settings: Settings
     private var current: Life?
     /// Callers in the order they were answered.
     private(set) var answered: [Int] = []
     private var calls = 0
+    /// The term of the last entry that another leader has appended.
+    var foreignTerm: Term?
 
     var life: Life {
         guard let current else { preconditionFailure("the member is not running") }
@@ -186,24 +191,26 @@ final class PlayedMember {
         if let confState = summary.confState { state.confState = confState }
         state.hardState.commit = max(state.hardState.commit, state.applied)
         let ids = RequestIDSource(member: Self.identity.member, startMilliseconds: 1)
-        let (settings, disk) = (settings, disk)
+        let (settings, disk, others) = (settings, disk, others)
         let restoredState = state
         return try core.turn {
             let watches = WatchHub(
                 Self.identity, store: store, settings: settings.watch, on: core,
                 random: SeededRandom(seed: 1))
+            var applierSettings = Applier.Settings(
+                name: "m0", clientURLs: ["http://c:1"], quotaBytes: settings.quotaBytes,
+                reportedQuota: settings.quotaBytes ?? -1,
+                requestTimeoutNanoseconds: 7_000_000_000, leases: settings.leases)
+            applierSettings.maxLearners = settings.maxLearners
+            applierSettings.checksReconfiguration = settings.checksReconfiguration
             let applier = try Applier(
-                Self.identity,
-                settings: Applier.Settings(
-                    name: "m0", clientURLs: ["http://c:1"], quotaBytes: settings.quotaBytes,
-                    reportedQuota: settings.quotaBytes ?? -1,
-                    requestTimeoutNanoseconds: 7_000_000_000, leases: settings.leases),
-                store: store, watches: watches, leasedKeys: summary.leases, ids: ids, on: core,
-                events: events,
+                Self.identity, settings: applierSettings, store: store, watches: watches,
+                leasedKeys: summary.leases, ids: ids, on: core,
+                events: events, others: others,
                 logger: logger)
             let raft = try RaftNode(
                 id: Self.identity.member, options: settings.options, restoring: restoredState,
-                on: core, store: disk, peers: PlayedSolitude(), machine: applier,
+                on: core, store: disk, peers: others, machine: applier,
                 random: SeededRandom(seed: 1), logger: logger)
             applier.assumeIsolated { $0.attach(raft) }
             return Life(
