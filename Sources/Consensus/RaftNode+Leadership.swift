@@ -61,9 +61,12 @@ extension RaftNode {
 
     func noticeLeader() {
         let leader = core.leader
-        guard leader != knownLeader else { return }
-        logLeader(from: knownLeader, to: leader)
+        // The same one may have been elected again while this member was not running, say.
+        guard leader != knownLeader || (leader != .none && core.term != knownLeaderTerm)
+        else { return }
+        if leader != knownLeader { logLeader(from: knownLeader, to: leader) }
         knownLeader = leader
+        knownLeaderTerm = core.term
         observer?.leaderChanged(to: leader, term: core.term)
         guard leader != .none else { return }
         if leader != id {

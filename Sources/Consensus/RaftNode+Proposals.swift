@@ -70,6 +70,7 @@ extension RaftNode {
         let proposals = gatheredFor
         gathered = []
         gatheredFor = []
+        gatheredOnlyIn = []
         gatheredBytes = 0
         gathered.reserveCapacity(entries.count)
         gatheredFor.reserveCapacity(entries.count)
@@ -80,15 +81,24 @@ extension RaftNode {
         for (entry, proposal) in zip(entries, proposals) { submit([entry], [proposal]) }
     }
 
-    /// Drops what was decided in a term that this member does not lead in any more.
+    /// Drops what was decided in a term that this member does not lead in any more. What waits
+    /// for a transfer to end keeps its condition: another may lead then.
     private func dropOutdated() {
         let conditions = gatheredOnlyIn
         gatheredOnlyIn = []
-        for (place, term) in conditions.reversed()
-        where core.role != .leader || core.term != term {
+        var dropped: [any Proposal] = []
+        var removed = 0
+        for (oldPlace, term) in conditions {
+            let place = oldPlace - removed
+            guard core.role != .leader || core.term != term else {
+                gatheredOnlyIn.append((place, term))
+                continue
+            }
             gatheredBytes -= gathered.remove(at: place).data.count + Entry.overhead
-            gatheredFor.remove(at: place)?.dropped(.refused(.noLeader))
+            if let proposal = gatheredFor.remove(at: place) { dropped.append(proposal) }
+            removed += 1
         }
+        for proposal in dropped { proposal.dropped(.refused(.noLeader)) }
     }
 
     func submit(_ entries: [ProposedEntry], _ proposals: [(any Proposal)?]) {

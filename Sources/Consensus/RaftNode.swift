@@ -52,6 +52,8 @@ public actor RaftNode {
     var timer: (any TimerHandle)?
     var knownApplied = LogIndex.zero
     var knownLeader = MemberID.none
+    /// The one it was noticed in.
+    var knownLeaderTerm = Term.zero
     var hadLeader = false
     var storageFailure: EntryStoreFailure?
     var isStopped = false

@@ -140,6 +140,48 @@ import Testing
         #expect(outcome.text == "stopped")
     }
 
+    @Test("What counts in one term only is not taken on by who leads after a transfer")
+    func transferredConditions() {
+        let old = leader
+        let (first, second) = (followers[0], followers[1])
+        let term = old.status.term
+        network.cut = [first.node.id]
+        _ = transfer(from: old, to: first.node.id)
+        let (client, other) = (Client(), Client())
+        old.turn { node in
+            _ = try? node.propose(Array("any".utf8), proposal: other)
+            _ = try? node.propose(Array("this term".utf8), proposal: client, onlyIn: term)
+        }
+        #expect(client.outcome == nil)
+        #expect(transfer(from: old, to: second.node.id).text == "done")
+        network.cut = []
+        executor.advance(byMilliseconds: 3000)
+        #expect(client.outcome == "refused: noLeader")
+        #expect(other.outcome == "forwarded")
+        for rig in rigs { #expect(!rig.machine.data.contains("this term")) }
+        for rig in rigs { #expect(rig.machine.data.contains("any")) }
+    }
+
+    @Test("Who was not running hears of the term that the same leader was elected in again")
+    func electedAgain() {
+        let old = leader
+        let (sleeper, rival) = (followers[0], followers[1])
+        network.cut = [sleeper.node.id]
+        _ = transfer(from: old, to: rival.node.id)
+        _ = transfer(from: rival, to: old.node.id)
+        #expect(old.status.role == .leader)
+        let term = old.status.term
+        #expect(sleeper.status.leader == old.node.id)
+        #expect(sleeper.status.term < term)
+        network.cut = []
+        old.propose("a")
+        executor.advance(byMilliseconds: 100)
+        #expect(sleeper.status.term == term)
+        #expect(
+            sleeper.observer.heard.last
+                == "leader \(old.node.id.hex) at term \(term.rawValue)")
+    }
+
     // MARK: Proposals of others
 
     @Test("What another member hands on while nobody leads waits for the next leader")

@@ -162,6 +162,11 @@ extension Message.Body {
         if case .readIndex = self { true } else { false }
     }
 
+    /// Raft is shown it beside its payload only (`SnapshotReceiver`), never from a lane.
+    fileprivate var isSnapshot: Bool {
+        if case .snapshot = self { true } else { false }
+    }
+
     /// Appends without entries go with the others: overtaking them, they would be rejected.
     fileprivate var lane: PeerLane {
         switch self {
@@ -184,9 +189,9 @@ extension RaftPeers: PeerReceiver {
         do throws(PeerFrameError) {
             let decoded = try Message(decodingFrame: message)
             // A request to read may have come to that member from another one.
-            guard decoded.to == own, decoded.from == member || decoded.body.isReadIndex else {
-                throw PeerFrameError.malformed
-            }
+            guard decoded.to == own, decoded.from == member || decoded.body.isReadIndex,
+                !decoded.body.isSnapshot
+            else { throw PeerFrameError.malformed }
             tell(decoded)
         } catch {
             instruments.receiveFailures.increment()

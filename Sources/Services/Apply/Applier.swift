@@ -396,13 +396,16 @@ extension Applier {
 
 extension Applier: RaftObserver {
     package nonisolated func leaderChanged(to leader: MemberID, term: Term) {
-        assumeIsolated { applier in
-            applier.leader = leader
+        let isOther = assumeIsolated { applier in
+            defer { applier.leader = leader }
             applier.term = term
+            return applier.leader != leader
+        }
+        assumeIsolated { applier in
             applier.demoteLessor()
             applier.publish()
         }
-        events.leaderChanged(to: leader, term: term)
+        if isOther { events.leaderChanged(to: leader, term: term) }
     }
 
     package nonisolated func storageFailed(_ failure: EntryStoreFailure) {

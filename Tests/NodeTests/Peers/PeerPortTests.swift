@@ -94,6 +94,26 @@ import Transport
         cluster.executor.turn { forger.stop() }
     }
 
+    @Test("Raft is not shown a snapshot that a lane brings: its payload is not here")
+    func snapshotOnALane() throws {
+        let cluster = try MemoryCluster()
+        #expect(cluster.until { $0.leader != nil })
+        let victim = try #require(cluster.executor.turn { cluster.follower })
+        let sender = try #require(cluster.members.first { $0.id != victim.id })
+        let term = cluster.executor.turn { victim.status.term }
+        let mark = SnapshotMark(
+            position: LogPosition(index: LogIndex(99), term: term),
+            confState: ConfState(voters: cluster.members.map(\.id)))
+        let message = Message(
+            from: sender.id, to: victim.id, term: term, body: .snapshot(mark))
+        cluster.executor.turn { sender.peers.send([message]) }
+        #expect(
+            cluster.until { _ in
+                victim.lines.all.contains { $0.contains("failed to decode a message") }
+            })
+        #expect(cluster.executor.turn { victim.status.committed } < LogIndex(99))
+    }
+
     @Test("A member that was removed hears of it, and its messages are not taken")
     func removed() throws {
         let cluster = try MemoryCluster()
