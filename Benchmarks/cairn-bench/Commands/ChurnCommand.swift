@@ -22,6 +22,9 @@ struct ChurnCommand: ParsableCommand {
     @Option(help: "Bytes of the largest value.")
     var largest = 32_768
 
+    @Option(parsing: .upToNextOption, help: "Sizes that one value of 64 has, each of them.")
+    var rareSizes: [Int] = []
+
     @Option(help: "Connections to the server.")
     var connections = 4
 
@@ -67,8 +70,8 @@ struct ChurnCommand: ParsableCommand {
     private var workload: Workload {
         Workload(
             operation: .put, connections: connections, streams: streams, valueSize: smallest,
-            largestValueSize: largest, keySpace: objects, requests: Int.max / 4, seconds: window,
-            warmUp: 0, rate: rate)
+            largestValueSize: largest, rareValueSizes: rareSizes, keySpace: objects, requests: Int.max / 4,
+            seconds: window, warmUp: 0, rate: rate)
     }
 
     private func measure(_ kind: ServerKind, in folder: URL) throws {

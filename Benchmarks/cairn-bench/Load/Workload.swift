@@ -35,6 +35,8 @@ struct Workload: Codable {
     var valueSize = 256
     /// Values are of sizes between; nil: all of `valueSize`.
     var largestValueSize: Int?
+    /// Sizes that one value of 64 has, each of them.
+    var rareValueSizes: [Int] = []
     /// How many different keys there are.
     var keySpace = 100_000
     var keyOrder = KeyOrder.random
@@ -48,8 +50,16 @@ struct Workload: Codable {
     /// one is answered.
     var rate: Double?
 
-    /// A few sizes from the smallest to the largest, each the same part larger than the last.
+    /// The sizes that come in turn.
     var valueSizes: [Int] {
+        if rareValueSizes.isEmpty { return commonValueSizes }
+        let common = commonValueSizes
+        return rareValueSizes
+            + (rareValueSizes.count..<64).map { common[$0 % common.count] }
+    }
+
+    /// A few sizes from the smallest to the largest, each the same part larger than the last.
+    private var commonValueSizes: [Int] {
         guard let largestValueSize, largestValueSize > valueSize else { return [valueSize] }
         let count = 13
         let ratio = Double(largestValueSize) / Double(max(1, valueSize))
