@@ -154,7 +154,7 @@ struct LeaderQuestionStories {
         }
         #expect(promoted.answer == nil)
         member.advance(milliseconds: 200)
-        #expect(promoted.failure == .requestTimeout)
+        #expect(promoted.failure == .noLeader)
     }
 
     private func answer(

@@ -70,7 +70,8 @@ struct ChurnCommand: ParsableCommand {
     private var workload: Workload {
         Workload(
             operation: .put, connections: connections, streams: streams, valueSize: smallest,
-            largestValueSize: largest, rareValueSizes: rareSizes, keySpace: objects, requests: Int.max / 4,
+            largestValueSize: largest, rareValueSizes: rareSizes, keySpace: objects,
+            requests: Int.max / 4,
             seconds: window, warmUp: 0, rate: rate)
     }
 
