@@ -46,7 +46,8 @@ struct MemberActors: Sendable {
         let raftPeers = RaftPeers(
             member: identity.member, links: links,
             metrics: PeerMetrics(metrics.registry, own: identity.member), logger: logger,
-            onRemoval: { [events] in events.wasRemoved(saidBy: $0) })
+            // The events hold the links.
+            onRemoval: { [weak events] in events?.wasRemoved(saidBy: $0) })
         peers = ClusterPeers(raftPeers, own: identity.member)
         watches = WatchHub(
             identity, store: store, settings: WatchSettings(configuration), on: executor,

@@ -15,11 +15,13 @@ private final class HandMade: SnapshotCall, @unchecked Sendable {
     var answers: [SnapshotMessage?] = []
     var hasEnded = false
     private var events: (any SnapshotCallEvents)?
-    private let world: SnapshotWorld
+    private unowned let world: SnapshotWorld
 
     init(to member: WorldMember, _ world: SnapshotWorld) {
         self.world = world
         events = member.snapshotter.receiver.accept(self)
+        // The two hold each other.
+        world.atEnd.append { [self] in events = nil }
     }
 
     func send(_ message: [UInt8]) { answers.append(SnapshotMessage(decoding: message)) }

@@ -29,6 +29,8 @@ final class SnapshotWorld: @unchecked Sendable {
     /// How long a message of a call is on its way.
     var laneMilliseconds: UInt64 = 0
     var calls: [PlayedCall] = []
+    /// Lets go of what a test made.
+    var atEnd: [() -> Void] = []
 
     /// What zstd finds nothing in.
     private let noise: [UInt8] = {
@@ -62,11 +64,15 @@ final class SnapshotWorld: @unchecked Sendable {
     deinit {
         executor.die()
         for call in calls { call.ends = [] }
+        for letGo in atEnd { letGo() }
         for member in members.values {
             executor.turn {
                 member.snapshotter.stop()
                 member.raft.assumeIsolated { $0.stop() }
-                member.applier.assumeIsolated { $0.detach() }
+                member.applier.assumeIsolated { applier in
+                    applier.watches.assumeIsolated { $0.stop() }
+                    applier.detach()
+                }
             }
         }
         executor.die()
