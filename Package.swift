@@ -109,8 +109,11 @@ let package = Package(
 
         // What several test targets share: a deterministic executor, seeded chance.
         library("TestSupport", path: "Tests/TestSupport", ["API"]),
+        // Histories of what clients saw, and whether a correct store could have made them.
+        library("Checkers", path: "Tests/Checkers", []),
 
         tests("API", ["API"]),
+        tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API"]),
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"]),
