@@ -111,6 +111,8 @@ let package = Package(
         library("TestSupport", path: "Tests/TestSupport", ["API"]),
         // Histories of what clients saw, and whether a correct store could have made them.
         library("Checkers", path: "Tests/Checkers", []),
+        // Clients that make such histories, in the simulator and over sockets.
+        library("Workloads", path: "Tests/Workloads", ["API", "Checkers"]),
 
         tests("API", ["API"]),
         tests("Checkers", ["Checkers", "TestSupport"]),

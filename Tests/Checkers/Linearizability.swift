@@ -10,11 +10,12 @@
 // return emptied the set is where to look.
 //
 // Three things keep the set small:
-// - A call that is under way, fits its answer and leaves the state as it is, is taken at once:
-//   later it could only fit less.
+// - A call that only looks and is under way is taken as soon as its answer fits: later it would do
+//   no more.
 // - An unknown outcome stays under way for ever. Of two configurations that differ only in which
 //   unknown calls they have used, one that has used fewer can do all that the other can: the other
-//   goes. So a hundred lost writes cost little until one of them is seen.
+//   goes. So a hundred lost writes cost little until one of them is seen. Those that leave a mark
+//   which nobody sees any more are forgotten.
 // - Calls to keys that have nothing to do with each other are checked apart (the locality theorem
 //   of Herlihy and Wing).
 
@@ -32,6 +33,23 @@ public protocol SequentialModel {
     /// - Returns: nil when the call could not have had this answer, or, without an answer, when it
     ///   would have no effect.
     func state(after call: Call, on state: State, answer: Answer?) -> State?
+
+    /// Whether a call with this answer leaves every state as it is.
+    func onlyLooks(_ call: Call, _ answer: Answer) -> Bool
+
+    /// What a call of unknown outcome leaves for others to see, if it is of no consequence unless
+    /// one of them sees just that. Nil: it may be of consequence to any.
+    func mark(of call: Call) -> Mark?
+
+    /// The marks that have to be there for this call and answer. Nil: it may depend on any.
+    func marks(seenBy call: Call, _ answer: Answer?) -> [Mark]?
+
+    associatedtype Mark: Hashable = Never
+}
+
+extension SequentialModel where Mark == Never {
+    public func mark(of call: Call) -> Mark? { nil }
+    public func marks(seenBy call: Call, _ answer: Answer?) -> [Mark]? { nil }
 }
 
 /// What the search came to.
@@ -100,6 +118,7 @@ private struct LinearizationSearch<Model: SequentialModel> {
     }
 
     private let model: Model
+    /// By invocation, so that later calls have larger numbers.
     private let history: [Operation<Model.Call, Model.Answer>]
     private let maxSteps: Int
     private var steps = 0
@@ -107,17 +126,41 @@ private struct LinearizationSearch<Model: SequentialModel> {
     private var underWay: [Int?] = []
     private var slotOf: [Int: Int] = [:]
     private var unknown: [Int32] = []
+    /// Until when each mark is seen; and until when somebody may depend on any.
+    private var lastSeen: [Model.Mark: Moment] = [:]
+    private var lastDependsOnAny: Moment = 0
     private var possible: [Configuration]
 
     init(
         _ model: Model, _ history: [Operation<Model.Call, Model.Answer>], maxSteps: Int
     ) {
         self.model = model
-        self.history = history
+        self.history = history.sorted { $0.invoked < $1.invoked }
         self.maxSteps = maxSteps
         possible = [
             Configuration(situation: Situation(state: model.initial, done: 0), used: [])
         ]
+        for operation in history { noteMarks(seenBy: operation) }
+    }
+
+    private mutating func noteMarks(seenBy operation: Operation<Model.Call, Model.Answer>) {
+        let end: Moment
+        switch operation.outcome {
+        case .refused: return
+        case .unknown: end = .max
+        case .answered: end = operation.returned
+        }
+        guard let marks = model.marks(seenBy: operation.call, operation.answer) else {
+            lastDependsOnAny = max(lastDependsOnAny, end)
+            return
+        }
+        for mark in marks { lastSeen[mark] = max(lastSeen[mark] ?? 0, end) }
+    }
+
+    /// Until when it matters whether an unknown call was carried out.
+    private func lastUse(of operation: Int) -> Moment {
+        guard let mark = model.mark(of: history[operation].call) else { return .max }
+        return max(lastSeen[mark] ?? 0, lastDependsOnAny)
     }
 
     mutating func run() -> Verdict {
@@ -126,6 +169,7 @@ private struct LinearizationSearch<Model: SequentialModel> {
                 guard begin(event.operation) else { return .undecided(steps: steps) }
                 continue
             }
+            forgetUseless(at: event.moment)
             let before = possible
             guard end(event.operation) else { return .undecided(steps: steps) }
             if possible.isEmpty { return .impossible(complaint(event.operation, before)) }
@@ -155,7 +199,9 @@ private struct LinearizationSearch<Model: SequentialModel> {
     /// False when too many calls are under way.
     private mutating func begin(_ operation: Int) -> Bool {
         if case .unknown = history[operation].outcome {
-            unknown.append(Int32(operation))
+            if lastUse(of: operation) >= history[operation].invoked {
+                unknown.append(Int32(operation))
+            }
             return true
         }
         let free = underWay.firstIndex { $0 == nil } ?? underWay.count
@@ -204,14 +250,17 @@ private struct LinearizationSearch<Model: SequentialModel> {
         return true
     }
 
-    /// Takes what changes nothing and fits now.
+    /// Takes what only looks and fits now.
     private mutating func settled(_ configuration: Configuration) -> Configuration {
         var settled = configuration
         let state = configuration.situation.state
         for (slot, operation) in underWay.enumerated() {
-            guard let operation, settled.situation.done & 1 << Slots(slot) == 0 else { continue }
+            guard let operation, settled.situation.done & 1 << Slots(slot) == 0,
+                let answer = history[operation].answer
+            else { continue }
+            let call = history[operation].call
+            guard model.onlyLooks(call, answer) else { continue }
             steps += 1
-            let (call, answer) = (history[operation].call, history[operation].answer)
             if model.state(after: call, on: state, answer: answer) == state {
                 settled.situation.done |= 1 << Slots(slot)
             }
@@ -253,17 +302,26 @@ private struct LinearizationSearch<Model: SequentialModel> {
         return followers
     }
 
+    /// Unknown calls whose marks nobody sees any more.
+    private mutating func forgetUseless(at now: Moment) {
+        let useless = Set(unknown.filter { lastUse(of: Int($0)) < now })
+        if !useless.isEmpty { forget(useless) }
+    }
+
+    private mutating func forget(_ calls: Set<Int32>) {
+        unknown.removeAll { calls.contains($0) }
+        for index in possible.indices {
+            possible[index].used.removeAll { calls.contains($0) }
+        }
+    }
+
     /// What all configurations have used needs not be remembered.
     private mutating func forgetUsedByAll() {
         guard let first = possible.first, !first.used.isEmpty else { return }
         let common = possible.dropFirst().reduce(into: Set(first.used)) {
             $0.formIntersection($1.used)
         }
-        guard !common.isEmpty else { return }
-        unknown.removeAll { common.contains($0) }
-        for index in possible.indices {
-            possible[index].used.removeAll { common.contains($0) }
-        }
+        if !common.isEmpty { forget(common) }
     }
 
     private func complaint(_ operation: Int, _ before: [Configuration]) -> String {

@@ -12,7 +12,8 @@ public struct RegisterModel: SequentialModel {
     public enum Answer: Hashable, Sendable {
         case value(Int?)
         case written
-        case swapped(Bool)
+        /// Or not swapped, since there was another value: that is `value`.
+        case swapped
     }
 
     public let initial: Int?
@@ -22,11 +23,30 @@ public struct RegisterModel: SequentialModel {
         switch (call, answer) {
         case (.read, .value(let value)): value == state ? .some(state) : nil
         case (.write(let value), .written), (.write(let value), nil): .some(value)
-        case (.swap(let expected, let new), .swapped(true)),
-            (.swap(let expected, let new), nil):
+        case (.swap(let expected, let new), .swapped), (.swap(let expected, let new), nil):
             expected == state ? .some(new) : nil
-        case (.swap(let expected, _), .swapped(false)): expected == state ? nil : .some(state)
+        case (.swap(let expected, _), .value(let found)):
+            expected != state && found == state ? .some(state) : nil
         default: nil
+        }
+    }
+
+    public func onlyLooks(_ call: Call, _ answer: Answer) -> Bool {
+        if case .value = answer { true } else { false }
+    }
+
+    public func mark(of call: Call) -> Int?? {
+        switch call {
+        case .read: nil
+        case .write(let value), .swap(_, let value): .some(value)
+        }
+    }
+
+    public func marks(seenBy call: Call, _ answer: Answer?) -> [Int?]? {
+        switch (call, answer) {
+        case (_, .value(let value)): [value]
+        case (.swap(let expected, _), _): [expected]
+        case (.write, _), (.read, _): []
         }
     }
 }
@@ -39,8 +59,9 @@ public struct ListModel: SequentialModel {
         case append(Int, afterCount: Int, afterLast: Int?)
     }
     public enum Answer: Hashable, Sendable {
+        /// Of an append: that it did not take place, since this is the list.
         case list([Int])
-        case appended(Bool)
+        case appended
     }
 
     public init() {}
@@ -49,12 +70,28 @@ public struct ListModel: SequentialModel {
     public func state(after call: Call, on state: [Int], answer: Answer?) -> [Int]? {
         switch (call, answer) {
         case (.read, .list(let list)): list == state ? state : nil
-        case (.append(let element, let count, let last), .appended(true)),
+        case (.append(let element, let count, let last), .appended),
             (.append(let element, let count, let last), nil):
             state.count == count && state.last == last ? state + [element] : nil
-        case (.append(_, let count, let last), .appended(false)):
-            state.count == count && state.last == last ? nil : state
+        case (.append(_, let count, let last), .list(let list)):
+            list == state && !(state.count == count && state.last == last) ? state : nil
         default: nil
+        }
+    }
+
+    public func onlyLooks(_ call: Call, _ answer: Answer) -> Bool {
+        if case .list = answer { true } else { false }
+    }
+
+    public func mark(of call: Call) -> Int? {
+        if case .append(let element, _, _) = call { element } else { nil }
+    }
+
+    public func marks(seenBy call: Call, _ answer: Answer?) -> [Int]? {
+        switch (call, answer) {
+        case (_, .list(let list)): list
+        case (.append(_, _, let last), _): last.map { [$0] } ?? []
+        case (.read, _): []
         }
     }
 }
@@ -87,6 +124,8 @@ public struct SetElementModel: SequentialModel {
         default: nil
         }
     }
+
+    public func onlyLooks(_ call: Call, _ answer: Answer) -> Bool { call.kind == .look }
 }
 
 /// Accounts, and transfers between two of them that go through if both still hold what the client
@@ -124,5 +163,9 @@ public struct BankModel: SequentialModel {
             }
         default: return nil
         }
+    }
+
+    public func onlyLooks(_ call: Call, _ answer: Answer) -> Bool {
+        call == .readAll || answer == .transferred(false)
     }
 }

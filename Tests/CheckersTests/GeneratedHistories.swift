@@ -88,7 +88,7 @@ extension HistoryGenerator where Model == RegisterModel {
                 switch call {
                 case .read: .value(state)
                 case .write: .written
-                case .swap(let expected, _): .swapped(expected == state)
+                case .swap(let expected, _): expected == state ? .swapped : .value(state)
                 }
             })
     }
@@ -106,7 +106,7 @@ extension HistoryGenerator where Model == ListModel {
                 switch call {
                 case .read: .list(state)
                 case .append(_, let count, let last):
-                    .appended(state.count == count && state.last == last)
+                    state.count == count && state.last == last ? .appended : .list(state)
                 }
             })
     }

@@ -7,15 +7,15 @@ import Testing
 struct LeaseAndLockTests {
     private let second: UInt64 = 1_000_000_000
 
-    private func lease(renewedAt asked: UInt64...) -> LeaseRecord {
-        var lease = LeaseRecord(id: 1, timeToLive: 5 * second)
+    private func lease(renewedAt asked: UInt64...) -> LeaseLife {
+        var lease = LeaseLife(id: 1, timeToLive: 5 * second)
         lease.renewals = asked.map {
             .init(asked: $0 * second, answered: $0 * second + second / 10)
         }
         return lease
     }
 
-    private func broken(_ lease: LeaseRecord, driftPPM: UInt64 = 0) -> [String] {
+    private func broken(_ lease: LeaseLife, driftPPM: UInt64 = 0) -> [String] {
         LeaseCheck(bound: 3 * second, faultsEnd: 0, driftPPM: driftPPM).violations(lease)
             .map(\.promise)
     }

@@ -50,11 +50,14 @@ struct StoreHistory {
         var random = SplitMix64(seed: seed)
         var store = Self()
         var underWay: [(invoked: Moment, client: Int, call: KVCall, answer: KVAnswer?)] = []
-        for number in 0..<count {
+        for number in 0...count {
             store.now += 1
-            underWay.append(
-                (store.now, number % 5, randomCall(number, store.revision, &random), nil))
-            while underWay.count > Int.random(in: 0..<5, using: &random) {
+            let isLast = number == count
+            if !isLast {
+                underWay.append(
+                    (store.now, number % 5, randomCall(number, store.revision, &random), nil))
+            }
+            while underWay.count > (isLast ? 0 : Int.random(in: 0..<5, using: &random)) {
                 store.now += 1
                 let index = Int.random(in: underWay.indices, using: &random)
                 guard let answer = underWay[index].answer else {
@@ -81,7 +84,8 @@ struct StoreHistory {
         switch Int.random(in: 0..<7, using: &random) {
         case 0, 1: return .put(key, "v\(number)")
         case 2: return .range(.everything)
-        case 3: return .range(KeySpan(key), revision: Int64.random(in: 1...revision, using: &random))
+        case 3:
+            return .range(KeySpan(key), revision: Int64.random(in: 1...revision, using: &random))
         case 4: return .delete(KeySpan(key))
         case 5:
             return .txn(

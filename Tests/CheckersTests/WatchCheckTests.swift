@@ -45,8 +45,9 @@ struct WatchCheckTests {
     func missing() {
         #expect(broken(.created(6), events(3, 4)) == ["every event comes"])
         #expect(broken(.created(6), events(2), events(4)) == ["every event comes"])
-        #expect(broken(.created(6), events(2, 3, 4, 5), .progress(6))
-            == ["progress means that all was sent"])
+        #expect(
+            broken(.created(6), events(2, 3, 4, 5), .progress(6))
+                == ["progress means that all was sent"])
     }
 
     @Test("An event that comes twice")
@@ -57,8 +58,9 @@ struct WatchCheckTests {
 
     @Test("Events out of order, of different revisions and of one")
     func order() {
-        #expect(broken(.created(6), events(3, 2)) == ["events are in order", "every event comes"]
-            || broken(.created(6), events(3, 2)) == ["events are in order"])
+        #expect(
+            broken(.created(6), events(3, 2)) == ["events are in order", "every event comes"]
+                || broken(.created(6), events(3, 2)) == ["events are in order"])
         let four = (store.events[4] ?? []).reversed()
         #expect(
             broken(
@@ -98,8 +100,9 @@ struct WatchCheckTests {
 
     @Test("Progress of a revision that is not there")
     func progress() {
-        #expect(broken(.created(6), events(2, 3, 4, 5, 6), .progress(9))
-            == ["progress is of what stays"])
+        #expect(
+            broken(.created(6), events(2, 3, 4, 5, 6), .progress(9))
+                == ["progress is of what stays"])
     }
 
     @Test("Only what is asked for, by range and by kind")
@@ -120,7 +123,9 @@ struct WatchCheckTests {
         var record = WatchRecord("w", start)
         let gone = store.events[5] ?? []
         let real = try #require(store.replayed.pair("b", at: 4))
-        record.receipts = [(0, .created(6)), (1, .events(gone, previous: [real], isFragment: false))]
+        record.receipts = [
+            (0, .created(6)), (1, .events(gone, previous: [real], isFragment: false)),
+        ]
         #expect(WatchCheck.violations(record, store.replayed) == [])
         var other = real
         other.value = "?"
@@ -134,10 +139,12 @@ struct WatchCheckTests {
     func compacted() {
         let asked = [Sighting(4, at: 0)]
         #expect(broken(.created(6), .compacted(4), compactions: asked) == [])
-        #expect(broken(.created(6), .compacted(5), compactions: asked)
-            == ["only a compaction ends a watch as compacted"])
-        #expect(broken(.created(6), events(2, 3), .compacted(4), compactions: asked)
-            == ["a watch ends as compacted only if it needs what is gone"])
+        #expect(
+            broken(.created(6), .compacted(5), compactions: asked)
+                == ["only a compaction ends a watch as compacted"])
+        #expect(
+            broken(.created(6), events(2, 3), .compacted(4), compactions: asked)
+                == ["a watch ends as compacted only if it needs what is gone"])
     }
 
     @Test("A watcher that is resumed goes on behind what it was told")

@@ -7,7 +7,7 @@
 // revocation itself may take, once faults are over.
 
 /// All that was done with and seen of one lease.
-public struct LeaseRecord: Sendable {
+public struct LeaseLife: Sendable {
     /// A grant or a renewal.
     public struct Renewal: Hashable, Sendable {
         public let asked: Moment
@@ -51,7 +51,7 @@ public struct LeaseCheck {
         self.driftPPM = driftPPM
     }
 
-    public func violations(_ lease: LeaseRecord) -> [Violation] {
+    public func violations(_ lease: LeaseLife) -> [Violation] {
         var violations: [Violation] = []
         let least = lease.timeToLive - lease.timeToLive / 1_000_000 * driftPPM
         for (moment, how) in lease.seenGone {

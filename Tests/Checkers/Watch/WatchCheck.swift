@@ -96,7 +96,8 @@ public enum WatchCheck {
         mutating func report(_ promise: String, _ moment: Moment, _ details: String) {
             violations.append(
                 Violation(
-                    promise, "watcher \(record.name) of \(record.start.span) from "
+                    promise,
+                    "watcher \(record.name) of \(record.start.span) from "
                         + "\(record.start.start) at \(seconds(moment)): \(details)"))
         }
 
