@@ -111,8 +111,13 @@ let package = Package(
         library("TestSupport", path: "Tests/TestSupport", ["API"]),
         // Networks that can be cut and links that are slow, for members in processes.
         library("Faults", path: "Tests/Faults", []),
+        // Histories of what clients saw, and whether a correct store could have made them.
+        library("Checkers", path: "Tests/Checkers", []),
+        // Clients that make such histories, in the simulator and over sockets.
+        library("Workloads", path: "Tests/Workloads", ["API", "Checkers"]),
 
         tests("API", ["API"]),
+        tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API"]),
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"]),
