@@ -106,6 +106,12 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ], path: "Benchmarks/cairn-bench", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "cairn-chaos",
+            dependencies: [
+                "API", "Transport", "Checkers", "Workloads", "Faults", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Chaos", swiftSettings: swiftSettings),
 
         // What several test targets share: a deterministic executor, seeded chance.
         library("TestSupport", path: "Tests/TestSupport", ["API"]),

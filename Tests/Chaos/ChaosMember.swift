@@ -32,7 +32,7 @@ final class ChaosMember {
                 "--snapshot-count", "500", "--max-wals", "1",
             ]
         let logFile = directory.appendingPathComponent("log").path
-        FileManager.default.createFile(atPath: logFile, contents: nil)
+        _ = FileManager.default.createFile(atPath: logFile, contents: nil)
         guard let log = FileHandle(forWritingAtPath: logFile) else {
             throw ChaosFailure("no log in \(directory.path)")
         }
