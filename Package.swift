@@ -110,6 +110,20 @@ let package = Package(
         // What several test targets share: a deterministic executor, seeded chance.
         library("TestSupport", path: "Tests/TestSupport", ["API"]),
 
+        // Whole members in virtual time (docs/simulation.md).
+        library(
+            "Simulation", path: "Tests/Simulation",
+            [
+                "API", "Transport", "Consensus", "Storage", "Services", "Node", "TestSupport",
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Simulate", swiftSettings: swiftSettings),
+
         tests("API", ["API"]),
         tests("Transport", ["Transport", "API"]),
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
