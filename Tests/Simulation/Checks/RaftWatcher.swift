@@ -26,8 +26,6 @@ final class RaftWatcher {
     private var committed: [Committed] = []
     private var leaders: [Term: SimPlace] = [:]
     private var seen: [SimPlace: Seen] = [:]
-    /// The highest term of each place, through its lives: no vote is forgotten.
-    private var terms: [SimPlace: Term] = [:]
     /// What was in a log at a place of it: equal places are equal, and so is what is before.
     private var entries: [LogPosition: (digest: UInt64, before: Term)] = [:]
     private(set) var elections = 0
@@ -37,20 +35,13 @@ final class RaftWatcher {
     /// The process of this place is gone.
     func forget(_ place: SimPlace) { seen[place] = nil }
 
-    /// The disk of this place is gone.
-    func forgetDisk(_ place: SimPlace) {
-        seen[place] = nil
-        terms[place] = nil
-    }
-
     func observe(_ place: SimPlace, _ raft: isolated RaftNode) {
         let now = raft.inspection
         let old = seen[place]
         guard now != old?.inspection else { return }
-        if now.term < terms[place] ?? .zero {
-            violated("the term of m\(place) fell from \(terms[place]!.rawValue) to \(now.term.rawValue)")
+        if let old, now.term < old.inspection.term {
+            violated("the term of m\(place) fell to \(now.term.rawValue)")
         }
-        terms[place] = max(terms[place] ?? .zero, now.term)
         if let old, now.committed < old.inspection.committed {
             violated("m\(place) takes back that \(old.inspection.committed.rawValue) is committed")
         }

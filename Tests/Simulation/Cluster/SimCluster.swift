@@ -28,6 +28,7 @@ public final class SimCluster: @unchecked Sendable {
     public let network: SimNetwork
     let directory: String
     let watcher: RaftWatcher
+    let agreement = AgreementCheck()
     private(set) var members: [SimMember] = []
     let clientHost: SimHost
     let clientExecutor: SimExecutor
@@ -53,6 +54,7 @@ public final class SimCluster: @unchecked Sendable {
         network.began(0)
         clients = SimClients(self)
         watcher.violated = { [unowned self] in violated($0) }
+        agreement.violated = { [unowned self] in violated($0) }
         kernel.afterTurn = { [unowned self] executor in
             guard executor.number >= 4, executor.number % 4 == 0 else { return }
             observe(executor.number / 4)
@@ -122,7 +124,11 @@ public final class SimCluster: @unchecked Sendable {
         guard place <= members.count, let life = members[place - 1].life, let member = life.member
         else { return }
         let raft = member.raft
-        life.main.enter { raft.assumeIsolated { watcher.observe(place, $0) } }
+        life.main.enter {
+            raft.assumeIsolated { watcher.observe(place, $0) }
+            let state = member.store.assumeIsolated { ($0.appliedIndex, $0.revision) }
+            agreement.observe(place, state.0, state.1)
+        }
     }
 
     /// Who leads, as far as it knows itself.

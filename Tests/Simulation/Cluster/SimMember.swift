@@ -80,6 +80,26 @@ final class SimMember: @unchecked Sendable {
 
     var peerURL: String { "http://" + SimURL.peer(place) }
     var isUp: Bool { life?.member != nil }
+    /// Whether those who run it start it again.
+    var isMeantToRun = true
+    /// Its disk was full or failing at its last start.
+    private(set) var failsForWant = false
+    /// It runs, but cannot write any more.
+    var needsRestart: Bool {
+        guard let life, let member = life.member else { return false }
+        return life.main.enter { member.raft.assumeIsolated { $0.status.storageFailure != nil } }
+    }
+
+    /// Flips a bit in one of the log's files. Of one that does not run.
+    /// - Returns: where.
+    func flipBit() -> String? {
+        let files = disk.names.keys.filter { $0.hasSuffix(".wal") }.sorted()
+        guard let file = files.randomElement(using: &disk.dice),
+            let place = disk.flipBit(in: file)
+        else { return nil }
+        hasDamage = true
+        return "\(file) at \(place)"
+    }
     /// The member, if it runs and is not paused.
     var member: HostedMember? { life?.member }
 
@@ -98,6 +118,7 @@ final class SimMember: @unchecked Sendable {
             name, drift: drift, executors: place * 4, files: files, in: kernel)
         self.life = life
         cluster.network.began(place)
+        let hadFailingSyncs = disk.failingSyncs
         let failure: String? = life.main.enter {
             do {
                 life.member = try begin(life)
@@ -109,6 +130,7 @@ final class SimMember: @unchecked Sendable {
         disk.settle()
         if let failure {
             note("does not start: \(failure)")
+            failsForWant = disk.capacity < .max || hadFailingSyncs > disk.failingSyncs
             end(.kill, resets: true)
             return failure
         }

@@ -42,7 +42,8 @@ final class SimDisk: @unchecked Sendable {
 
     // Faults.
     /// How long a sync takes, in nanoseconds.
-    var syncTime: ClosedRange<UInt64> = 50_000...400_000
+    var syncTime = SimDisk.usualSyncTime
+    static let usualSyncTime: ClosedRange<UInt64> = 50_000...400_000
     /// Syncs that are still to fail.
     var failingSyncs = 0
     /// Bytes that all files together may have.

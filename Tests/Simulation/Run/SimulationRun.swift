@@ -53,9 +53,16 @@ public final class SimulationRun {
     public func run() -> SimulationResult {
         let began = MonotonicTime.now()
         let load = TrivialLoad(cluster)
+        let plan = FaultPlan(
+            seed: seed, members: cluster.options.members,
+            window: 2_000_000_000...max(3, seconds) * 1_000_000_000)
+        let faults = FaultInjector(plan, in: cluster)
         cluster.start()
         load.start()
-        cluster.run(until: cluster.kernel.time + seconds * 1_000_000_000)
+        faults.start()
+        go(seconds)
+        faults.end()
+        settle(load, faults)
         let result = SimulationResult(
             seed: seed, violation: cluster.violation, step: cluster.kernel.steps,
             simulatedSeconds: Double(cluster.kernel.time - 1_000_000_000) / 1e9,
@@ -64,6 +71,29 @@ public final class SimulationRun {
         cluster.letGo()
         removeTree(directory)
         return result
+    }
+
+    private func go(_ seconds: UInt64, until isOver: () -> Bool = { false }) {
+        cluster.run(until: cluster.kernel.time + seconds * 1_000_000_000, orUntil: isOver)
+    }
+
+    /// Once faults are over the cluster serves, and its members come to agree.
+    private func settle(_ load: TrivialLoad, _ faults: FaultInjector) {
+        var before = load.answered
+        go(60) { load.answered >= before + 100 && faults.isQuiet }
+        if load.answered < before + 100 {
+            return cluster.violated("after the end of all faults nobody serves for a minute")
+        }
+        if !faults.isQuiet {
+            return cluster.violated("after the end of all faults members cannot be changed")
+        }
+        load.stop()
+        before = load.answered
+        go(5)
+        let comparison = StateComparison(cluster)
+        comparison.begin()
+        go(30) { comparison.isDone }
+        comparison.conclude()
     }
 }
 
@@ -105,7 +135,11 @@ final class TrivialLoad {
 
     func start() { cluster.clientExecutor.add { [self] in next() } }
 
+    private var isStopped = false
+    func stop() { isStopped = true }
+
     private func next() {
+        guard !isStopped else { return }
         cluster.clientExecutor.schedule(afterNanoseconds: 5_000_000 + dice.next() % 10_000_000) {
             [self] in next()
         }
