@@ -169,6 +169,7 @@ final class RaftWatcher {
     ) {
         let from = max(old?.inspection.committed ?? .zero, now.compacted.index)
         guard now.committed > from else { return }
+        fillGap(through: from, place, now)
         for entry in raft.entries(after: from, through: now.committed) {
             let number = Int(entry.index.rawValue) - 1
             let digest = Self.digest(entry)
@@ -182,6 +183,16 @@ final class RaftWatcher {
             } else {
                 violated("m\(place) commits \(entry.index.rawValue), and nobody what is before")
             }
+        }
+    }
+
+    /// Much was committed in one step, and some of it forgotten in the same: it was seen before.
+    private func fillGap(through index: LogIndex, _ place: SimPlace, _ now: RaftInspection) {
+        while committedThrough < index, let seen = seen[place],
+            let term = term(at: committedThrough.next, seen),
+            let known = entries[LogPosition(index: committedThrough.next, term: term)]
+        {
+            committed.append(Committed(term: term, digest: known.digest, inTerm: now.term))
         }
     }
 
