@@ -109,6 +109,10 @@ let package = Package(
 
         // What several test targets share: a deterministic executor, seeded chance.
         library("TestSupport", path: "Tests/TestSupport", ["API"]),
+        // Histories of what clients saw, and whether a correct store could have made them.
+        library("Checkers", path: "Tests/Checkers", []),
+        // Clients that make such histories, in the simulator and over sockets.
+        library("Workloads", path: "Tests/Workloads", ["API", "Checkers"]),
 
         // Whole members in virtual time (docs/simulation.md).
         library(
@@ -125,6 +129,7 @@ let package = Package(
             ], path: "Tests/Simulate", swiftSettings: swiftSettings),
 
         tests("API", ["API"]),
+        tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API"]),
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"]),
