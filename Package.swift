@@ -119,6 +119,7 @@ let package = Package(
             "Simulation", path: "Tests/Simulation",
             [
                 "API", "Transport", "Consensus", "Storage", "Services", "Node", "TestSupport",
+                "Checkers", "Workloads",
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -2,14 +2,7 @@
 
 import API
 import Transport
-
-/// How a call ended.
-public enum SimCallEnd {
-    case answered([UInt8])
-    case failed(Status)
-    /// No member has it for sure: nobody listened.
-    case neverSent
-}
+import Workloads
 
 /// The clients' side of the network. On their executor.
 ///
@@ -55,7 +48,7 @@ public final class SimClients: @unchecked Sendable {
     /// - Parameter completion: called once, later, on the clients' executor.
     public func call(
         _ path: String, _ request: [UInt8], to place: SimPlace, timeoutNanoseconds: UInt64,
-        completion: @escaping (SimCallEnd) -> Void
+        completion: @escaping (CallEnd) -> Void
     ) {
         let method = method(path)
         executor.add { [self] in

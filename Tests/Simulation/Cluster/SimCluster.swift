@@ -17,6 +17,7 @@ public struct SimOptions: Sendable {
     /// Entries between snapshots, and those kept for members that lag.
     public var snapshotCount = 200
     public var catchUpEntries = 100
+    public var preVote = true
     public init() {}
 }
 
@@ -74,6 +75,7 @@ public final class SimCluster: @unchecked Sendable {
             "--initial-cluster-token", "simulation",
             "--snapshot-count", "\(options.snapshotCount)",
             "--snapshot-catchup-entries", "\(options.catchUpEntries)", "--max-wals", "2",
+            "--pre-vote=\(options.preVote)",
         ]
     }
 

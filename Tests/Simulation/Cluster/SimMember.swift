@@ -284,9 +284,9 @@ final class SimMember: @unchecked Sendable {
     func note(_ text: String) { kernel.trace.add(name, text) }
 }
 
-struct SimError: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
+public struct SimError: Error, CustomStringConvertible {
+    public let description: String
+    public init(_ description: String) { self.description = description }
 }
 
 /// Log lines of a member, in the timeline.

@@ -46,7 +46,14 @@ struct Fault: Hashable {
 }
 
 struct FaultPlan {
-    var faults: [Fault]
+    private(set) var faults: [Fault]
+
+    /// Only those faults, by their place in the list.
+    func keeping(_ places: [Int]) -> Self {
+        var plan = self
+        plan.faults = places.filter { $0 < faults.count }.map { faults[$0] }
+        return plan
+    }
 
     /// - Parameter window: when faults come, in nanoseconds since the start.
     init(seed: UInt64, members: Int, window: ClosedRange<UInt64>) {

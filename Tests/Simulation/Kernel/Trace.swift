@@ -10,6 +10,8 @@ public final class Trace: @unchecked Sendable {
     private let lastLines: Int
     public private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     weak var kernel: SimKernel?
+    /// Where this run keeps its files.
+    var hidden: String?
 
     public struct Line: Sendable {
         let time: UInt64
@@ -40,7 +42,12 @@ public final class Trace: @unchecked Sendable {
         hash ^= hash >> 29
     }
 
+    /// - Parameter text: without what differs from run to run, such as the name of a directory.
     func add(_ source: String, _ text: String) {
+        var text = text
+        if let hidden, text.utf8.count > hidden.utf8.count, text.contains(hidden) {
+            text.replace(hidden, with: "DATA")
+        }
         for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         let line = Line(
             time: kernel?.time ?? 0, step: kernel?.steps ?? 0, source: source, text: text)
