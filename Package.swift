@@ -122,6 +122,21 @@ let package = Package(
         // Clients that make such histories, in the simulator and over sockets.
         library("Workloads", path: "Tests/Workloads", ["API", "Checkers"]),
 
+        // Whole members in virtual time (docs/simulation.md).
+        library(
+            "Simulation", path: "Tests/Simulation",
+            [
+                "API", "Transport", "Consensus", "Storage", "Services", "Node", "TestSupport",
+                "Checkers", "Workloads",
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Simulate", swiftSettings: swiftSettings),
+
         tests("API", ["API"]),
         tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API"]),
