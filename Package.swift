@@ -106,6 +106,12 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ], path: "Benchmarks/cairn-bench", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "cairn-chaos",
+            dependencies: [
+                "API", "Transport", "Checkers", "Workloads", "Faults", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Chaos", swiftSettings: swiftSettings),
 
         // What several test targets share: a deterministic executor, seeded chance.
         library("TestSupport", path: "Tests/TestSupport", ["API"]),
@@ -115,6 +121,21 @@ let package = Package(
         library("Checkers", path: "Tests/Checkers", []),
         // Clients that make such histories, in the simulator and over sockets.
         library("Workloads", path: "Tests/Workloads", ["API", "Checkers"]),
+
+        // Whole members in virtual time (docs/simulation.md).
+        library(
+            "Simulation", path: "Tests/Simulation",
+            [
+                "API", "Transport", "Consensus", "Storage", "Services", "Node", "TestSupport",
+                "Checkers", "Workloads",
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Simulate", swiftSettings: swiftSettings),
 
         tests("API", ["API"]),
         tests("Checkers", ["Checkers", "TestSupport"]),

@@ -160,6 +160,15 @@ struct SerializabilityTests {
         #expect(half.broken == ["every change was asked for, and happens once"])
     }
 
+    @Test("A revocation behind the deletion of the last key changes nothing")
+    func idleRevocation() {
+        var store = small()
+        store.call(.put("x", "1", lease: 7))
+        store.call(.delete(KeySpan("x")))
+        store.call(.revoke(7))
+        #expect(store.broken == [])
+    }
+
     @Test("What is compacted is gone")
     func compacted() {
         var store = small()

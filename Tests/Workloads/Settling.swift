@@ -3,8 +3,10 @@
 import Checkers
 
 final class Settling {
-    private let run: WorkloadRun
+    private unowned let run: WorkloadRun
     private var members: [Int]
+    /// For people: what is still to come.
+    private(set) var waitsFor = "nothing"
     private static let pause: UInt64 = 200_000_000
 
     init(_ run: WorkloadRun) {
@@ -20,6 +22,7 @@ final class Settling {
     /// for the check to see: here it is waited a little longer than the bound.
     private func waitForLeases(_ done: @escaping () -> Void) {
         let asked = run.world.now
+        waitsFor = "the ends of leases"
         run.call(.range(.prefix("lease/")), by: 0) { [self] operation in
             guard case .step(.range(let pairs))? = operation.answer?.result else {
                 return again { [self] in waitForLeases(done) }
@@ -46,6 +49,7 @@ final class Settling {
     }
 
     private func readTheEnd(_ done: @escaping () -> Void) {
+        waitsFor = "an answer to a linearizable read"
         run.call(.range(.everything), by: 0) { [self] operation in
             guard let answer = operation.answer else {
                 return again { [self] in readTheEnd(done) }
@@ -59,6 +63,7 @@ final class Settling {
     /// Every member comes to have the same, and says so itself.
     private func readEveryMember(_ revision: Int64, _ done: @escaping () -> Void) {
         guard let member = members.last else { return done() }
+        waitsFor = "m\(member + 1) to have revision \(revision)"
         run.call(.range(.everything, isSerializable: true), by: 0, at: member) { [self] operation in
             if let answer = operation.answer, answer.revision >= revision {
                 members.removeLast()
@@ -69,7 +74,12 @@ final class Settling {
     }
 
     private func waitForWatchers(_ revision: Int64, _ done: @escaping () -> Void) {
-        if run.watches.haveAllBeenTold(through: revision) { return done() }
+        let late = run.watches.late(for: revision)
+        if late.isEmpty {
+            waitsFor = "nothing"
+            return done()
+        }
+        waitsFor = "watchers: \(late.joined(separator: ", "))"
         run.watches.askForProgress()
         again { [self] in waitForWatchers(revision, done) }
     }

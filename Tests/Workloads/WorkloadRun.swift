@@ -52,6 +52,7 @@ public final class WorkloadRun {
     private var underWay = 0
     private var numbersGiven = 0
     /// From this moment on there were no faults.
+    private var settling: Settling?
     private(set) var settleBegan: Moment = 0
 
     public init(_ world: any ClientWorld, _ options: WorkloadOptions = WorkloadOptions()) {
@@ -108,8 +109,12 @@ public final class WorkloadRun {
     public func settle(_ done: @escaping () -> Void) {
         settleBegan = world.now
         let settling = Settling(self)
+        self.settling = settling
         settling.begin(done)
     }
+
+    /// What `settle` is waiting for, in words.
+    public var waitsFor: String { settling?.waitsFor ?? "nothing" }
 
     // MARK: What clients need
 

@@ -29,7 +29,8 @@ public final class MemberServer: Sendable {
         let executors = try ExecutorTable()
         self.executors = executors
         do {
-            let recovery = Recovery(configuration, executors: executors) {
+            let capabilities = MemberCapabilities.system(executors.executors)
+            let recovery = Recovery(configuration, capabilities) {
                 metrics.disk.walFsync.observe($0)
             } firstMembers: {
                 try Self.firstMembers(configuration, on: executors.main)
@@ -42,8 +43,9 @@ public final class MemberServer: Sendable {
             lock = recovered.lock
             let actors = try onLoop(executors.main) {
                 try MemberActors(
-                    recovered, configuration, dialer: SocketDialer(on: executors.main),
-                    snapshotThread: executors.snapshots, metrics: metrics, serverLog: serverLog)
+                    recovered, configuration, capabilities,
+                    dialer: SocketDialer(on: executors.main), metrics: metrics,
+                    loggerOf: { serverLog.logger($0) })
             }
             self.actors = actors
             peerPort = try onLoop(executors.main) {

@@ -27,6 +27,8 @@ public struct SerializabilityCheck {
     private var violations: [Violation] = []
     /// Who made each revision.
     private var makers: [Int64: Int] = [:]
+    /// Who fits as the maker of a revision, and as one who changed nothing behind it.
+    private var perhapsMade: [Int64: [Int]] = [:]
 
     /// - Parameters:
     ///   - history: complete, up to the end of the run.
@@ -86,6 +88,12 @@ public struct SerializabilityCheck {
         if !made.events.isEmpty, made.answer == answer.result,
             made.events == history.events(at: answer.revision)
         {
+            let idle = history.effect(of: operation.call, after: answer.revision)
+            if idle.events.isEmpty && idle.answer == answer.result {
+                // A revocation does not say whether the lease had keys.
+                perhapsMade[answer.revision, default: []].append(index)
+                return
+            }
             if let other = makers[answer.revision] {
                 report(
                     "a revision is one write",
@@ -148,7 +156,9 @@ public struct SerializabilityCheck {
             let fitting = ((marked ?? []) + unmarked).filter {
                 history.effect(of: operations[$0].call, after: revision - 1).events == events
             }
-            if let maker = fitting.first(where: { isUnknown($0) && !madeAny.contains($0) }) {
+            if let maker = perhapsMade[revision]?.first {
+                makers[revision] = maker
+            } else if let maker = fitting.first(where: { isUnknown($0) && !madeAny.contains($0) }) {
                 makers[revision] = maker
                 madeAny.insert(maker)
             } else if isEndOfLease(events, revision) {

@@ -40,9 +40,13 @@ final class WatchClients {
         clients.filter(\.isObserver).map { $0.record.toldThrough ?? 0 }.min() ?? 0
     }
 
-    /// Whether every watcher has been told of all up to `revision`.
-    func haveAllBeenTold(through revision: Int64) -> Bool {
-        clients.allSatisfy { ($0.record.toldThrough ?? 0) >= revision }
+    /// Who has not been told of all up to `revision`, and how far they are.
+    func late(for revision: Int64) -> [String] {
+        clients.compactMap { client in
+            let told = client.record.toldThrough ?? 0
+            if told >= revision { return nil }
+            return "\(client.name) of \(client.record.start.span) at \(told) of \(revision)"
+        }
     }
 
     /// Asks all streams how far they have come.
@@ -59,7 +63,7 @@ final class WatchClients {
 private final class WatchClient {
     private unowned let all: WatchClients
     private unowned let run: WorkloadRun
-    private let name: String
+    let name: String
     let isObserver: Bool
     private(set) var ended: [WatchRecord] = []
     private(set) var record: WatchRecord
