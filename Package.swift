@@ -109,6 +109,8 @@ let package = Package(
 
         // What several test targets share: a deterministic executor, seeded chance.
         library("TestSupport", path: "Tests/TestSupport", ["API"]),
+        // Networks that can be cut and links that are slow, for members in processes.
+        library("Faults", path: "Tests/Faults", []),
         // Histories of what clients saw, and whether a correct store could have made them.
         library("Checkers", path: "Tests/Checkers", []),
         // Clients that make such histories, in the simulator and over sockets.
@@ -140,7 +142,9 @@ let package = Package(
             "Node",
             ["Node", "API", "Transport", "Services", "Storage", "Consensus", "TestSupport"],
             resources: ["Reference"]),
-        tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"], resources: ["Python"]),
+        tests(
+            "EndToEnd", ["Node", "API", "Transport", "TestSupport", "Faults"],
+            resources: ["Python"]),
     ]
 )
 
