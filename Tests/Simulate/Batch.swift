@@ -36,13 +36,18 @@ struct Batch {
 
     private static func start(_ seeds: Range<UInt64>, _ arguments: [String]) throws -> pid_t {
         let all =
-            [CommandLine.arguments[0], "--seed", "\(seeds.lowerBound)", "--seeds", "\(seeds.count)"]
+            [
+                CommandLine.arguments[0], "--seed", "\(seeds.lowerBound)", "--seeds",
+                "\(seeds.count)",
+            ]
             + arguments
         var words = all.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var child = pid_t()
         let code = posix_spawn(&child, "/proc/self/exe", nil, nil, &words, environ)
-        guard code == 0 else { throw SimError("cannot start a process: \(String(cString: strerror(code)))") }
+        guard code == 0 else {
+            throw SimError("cannot start a process: \(String(cString: strerror(code)))")
+        }
         return child
     }
 

@@ -25,7 +25,7 @@ struct Simulate: ParsableCommand {
         var settings = SimulationSettings()
         settings.seconds = seconds
         settings.members = members
-        settings.keepsTrace = trace != nil
+        settings.tracePath = trace
         settings.faults = faults.map { $0.split(separator: ",").compactMap { Int($0) } }
         settings.bug = bug
         return settings
@@ -41,7 +41,6 @@ struct Simulate: ParsableCommand {
         var hasFailed = false
         for number in seed..<(seed + seeds) {
             let result = SimulationRun(seed: number, settings).run()
-            if let trace { try result.writeTrace(to: trace) }
             print(result.summary)
             fflush(nil)
             guard let violation = result.violation else { continue }
@@ -53,7 +52,12 @@ struct Simulate: ParsableCommand {
     }
 
     private func explain(_ result: SimulationResult, _ violation: String) {
-        if trace == nil { print(result.timeline) }
+        if trace == nil {
+            // The same again, this time with what clients saw.
+            var settings = settings
+            settings.isDetailed = true
+            print(SimulationRun(seed: result.seed, settings).run().timeline)
+        }
         print("Faults:\n\(result.plan)")
         print("VIOLATED: \(violation)")
         print("Again: simulate --seed \(result.seed) --seconds \(seconds) --trace FILE")

@@ -66,7 +66,8 @@ struct MemberActors: Sendable {
             identity.member, applier, store,
             SnapshotPlace(
                 cluster: identity.cluster, path: configuration.storePath,
-                quotaBytes: configuration.storage.quotaBytes ?? -1, thread: capabilities.executors.snapshots),
+                quotaBytes: configuration.storage.quotaBytes ?? -1,
+                thread: capabilities.executors.snapshots),
             over: PeerSnapshotLane(links), random: random,
             events: SnapshotReports(metrics.snapshots, logger: logger))
         raft = try RaftNode(

@@ -65,7 +65,9 @@ final class RaftWatcher {
         _ place: SimPlace, _ now: RaftInspection, _ old: Seen?, _ raft: isolated RaftNode
     ) {
         var seen: Seen
-        if let old, now.compacted.index >= old.first, now.compacted.index <= old.inspection.end.index {
+        if let old, now.compacted.index >= old.first,
+            now.compacted.index <= old.inspection.end.index
+        {
             seen = old
             // Where the log still is as it was.
             var same = min(old.inspection.end.index, now.end.index)
@@ -75,7 +77,9 @@ final class RaftWatcher {
                 }
                 let kept = same.distance(from: seen.first)
                 if kept < seen.terms.count { seen.terms.removeLast(seen.terms.count - kept) }
-                add(raft.entries(after: same, through: now.end.index), after: same, to: &seen, place, now)
+                add(
+                    raft.entries(after: same, through: now.end.index), after: same, to: &seen,
+                    place, now)
             }
         } else {
             seen = Seen(inspection: now, terms: [], first: now.compacted.index)
@@ -123,7 +127,8 @@ final class RaftWatcher {
 
     // MARK: Election safety, leader completeness
 
-    private func checkElection(_ place: SimPlace, _ now: RaftInspection, _ raft: isolated RaftNode) {
+    private func checkElection(_ place: SimPlace, _ now: RaftInspection, _ raft: isolated RaftNode)
+    {
         elections += 1
         if let other = leaders[now.term], other != place {
             violated("m\(other) and m\(place) both lead in term \(now.term.rawValue)")
@@ -155,8 +160,10 @@ final class RaftWatcher {
         guard now.applied < now.end.index, now.end.index.distance(from: now.applied) < 64 else {
             return
         }
-        let changes = raft.entries(after: max(now.applied, now.compacted.index), through: now.end.index)
-            .count { $0.kind != .normal }
+        let changes = raft.entries(
+            after: max(now.applied, now.compacted.index), through: now.end.index
+        )
+        .count { $0.kind != .normal }
         if changes > 1, now.end.index > LogIndex(16) {
             violated("m\(place) leads with \(changes) changes of members under way")
         }
@@ -201,7 +208,8 @@ final class RaftWatcher {
         entry.data.withUnsafeBytes { bytes in
             var place = 0
             while place + 8 <= bytes.count {
-                hash = (hash ^ bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+                hash =
+                    (hash ^ bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
                     &* 0x9E37_79B9_7F4A_7C15
                 hash ^= hash >> 32
                 place += 8

@@ -41,7 +41,9 @@ final class SimClientWorld: ClientWorld, @unchecked Sendable {
         cluster.clients.openStream(method, to: member + 1, received: received, ended: ended)
     }
 
-    func note(_ line: @autoclosure () -> String) { cluster.kernel.trace.add("clients", line()) }
+    func note(_ line: @autoclosure () -> String) {
+        cluster.kernel.trace.addDetail("clients", line)
+    }
 }
 
 extension SimCall: ClientStream {}

@@ -84,7 +84,9 @@ public final class SimCluster: @unchecked Sendable {
     /// All members start.
     public func start() {
         for member in members {
-            if let failure = member.start() { violated("\(member.name) does not start: \(failure)") }
+            if let failure = member.start() {
+                violated("\(member.name) does not start: \(failure)")
+            }
         }
     }
 

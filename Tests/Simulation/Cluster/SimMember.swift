@@ -146,7 +146,8 @@ final class SimMember: @unchecked Sendable {
             files: life.files, clock: SimWallClock(host: host),
             random: SeededRandom(seed: cluster.seed ^ UInt64(place << 32 + lives)),
             stopwatch: { host.now },
-            fail: { [unowned cluster, name] in cluster.end(because: "\(name) cannot go on: \($0)") })
+            fail: { [unowned cluster, name] in cluster.end(because: "\(name) cannot go on: \($0)") }
+        )
         let sizes = cluster.options.logSizes
         capabilities.adjustLog = { log in
             log.segmentBytes = sizes.segment
@@ -303,7 +304,9 @@ struct SimLog: LogHandler {
     func log(event: LogEvent) {
         var text = "\(event.message)"
         if let metadata = event.metadata {
-            for key in metadata.keys.sorted() { text += (key.isEmpty ? " " : " \(key)=") + "\(metadata[key] ?? "")" }
+            for key in metadata.keys.sorted() {
+                text += (key.isEmpty ? " " : " \(key)=") + "\(metadata[key] ?? "")"
+            }
         }
         trace.add(source, text)
     }

@@ -89,7 +89,9 @@ final class SimDisk: @unchecked Sendable {
             guard let old = content.before[sector] else { continue }
             let start = sector * 512
             let end = min(start + old.count, content.live.count)
-            if start < end { content.live.replaceSubrange(start..<end, with: old[..<(end - start)]) }
+            if start < end {
+                content.live.replaceSubrange(start..<end, with: old[..<(end - start)])
+            }
         }
         if content.live.count > content.durableSize, dice.next() % 2 == 0 {
             content.live.removeLast(content.live.count - content.durableSize)
@@ -183,7 +185,8 @@ final class SimDisk: @unchecked Sendable {
         pending.removeAll { $0.directory == path }
     }
 
-    private func change(in directory: String, _ apply: @escaping (inout [String: Content]) -> Void) {
+    private func change(in directory: String, _ apply: @escaping (inout [String: Content]) -> Void)
+    {
         apply(&names)
         pending.append(NameChange(directory: directory, apply: apply))
     }
@@ -215,7 +218,8 @@ final class SimDisk: @unchecked Sendable {
         for sector in offset / 512...(offset + bytes.count - 1) / 512
         where content.before[sector] == nil {
             let start = sector * 512
-            content.before[sector] = Array(content.live[start..<min(start + 512, content.live.count)])
+            content.before[sector] = Array(
+                content.live[start..<min(start + 512, content.live.count)])
         }
         content.live.withUnsafeMutableBytes { live in
             UnsafeMutableRawBufferPointer(rebasing: live[offset..<(offset + bytes.count)])
@@ -240,7 +244,8 @@ final class SimDisk: @unchecked Sendable {
         for sector in size / 512..<(content.live.count + 511) / 512
         where content.before[sector] == nil {
             let start = sector * 512
-            content.before[sector] = Array(content.live[start..<min(start + 512, content.live.count)])
+            content.before[sector] = Array(
+                content.live[start..<min(start + 512, content.live.count)])
         }
         content.live.removeLast(content.live.count - size)
     }
@@ -257,7 +262,8 @@ final class SimDisk: @unchecked Sendable {
     }
 
     private func beginSync(_ path: String) throws(FileError) {
-        let took = syncTime.lowerBound
+        let took =
+            syncTime.lowerBound
             + dice.next() % (syncTime.upperBound - syncTime.lowerBound + 1)
         kernel.current?.block(took)
         guard failingSyncs > 0 else { return }

@@ -190,8 +190,8 @@ final class FaultInjector {
                 cluster.members.allSatisfy({ !$0.hasDamage }), operators.isIdle
             else { return }
             member.crash(.power)
-            guard let where_ = member.flipBit() else { return start(member) }
-            note("a bit flips in the log of \(member.name): \(where_)")
+            guard let flipped = member.flipBit() else { return start(member) }
+            note("a bit flips in the log of \(member.name): \(flipped)")
             later(100_000_000) { [self] in start(member) }
         default: preconditionFailure("not of a disk")
         }

@@ -60,7 +60,8 @@ struct FaultPlan {
         var dice = SplitMix64(seed: seed ^ 0xFA_017)
         let kinds = Self.chosenKinds(&dice)
         // A quiet run now and then shows whether the world itself is sound.
-        let pause = dice.next() % 16 == 0 ? UInt64.max / 4 : 200_000_000 + dice.next() % 3_000_000_000
+        let pause =
+            dice.next() % 16 == 0 ? UInt64.max / 4 : 200_000_000 + dice.next() % 3_000_000_000
         faults = []
         var time = window.lowerBound + dice.next() % 2_000_000_000
         while time < window.upperBound {

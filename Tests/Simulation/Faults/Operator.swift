@@ -168,7 +168,7 @@ final class Operator {
     /// Takes a machine out of the cluster, unless few are left.
     func remove(_ member: SimMember) {
         guard !isBusy, !isFinishing, !member.isRemoved, member.id != nil,
-            cluster.members.count(where: { !$0.isRemoved }) > 3
+            cluster.members.count(where: { !$0.isRemoved && $0.isMeantToRun }) > 3
         else { return }
         isBusy = true
         note("removes \(member.name)")

@@ -1,12 +1,17 @@
 // What happened, as text to read and as a number to compare.
 //
-// Every step goes into a running hash, and so does every line: two runs with the same hash did the
-// same in the same order. Lines are kept as the last few of each member, or all of them.
+// Every step goes into a running hash, and so do the lines of members and faults: two runs with the
+// same hash did the same in the same order. What clients say of their calls is made into text only
+// if somebody wants to read it, for that takes as long as the calls.
+
+import Glibc
 
 /// The record of a run.
 public final class Trace: @unchecked Sendable {
-    /// Whether all lines are kept, or the last of each source only.
-    public let keepsAll: Bool
+    /// Whether somebody will read it: the lines of clients are there too.
+    let isDetailed: Bool
+    /// All lines go there, at once.
+    private let file: UnsafeMutablePointer<FILE>?
     private let lastLines: Int
     public private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     weak var kernel: SimKernel?
@@ -14,6 +19,7 @@ public final class Trace: @unchecked Sendable {
     var hidden: String?
 
     public struct Line: Sendable {
+        let number: Int
         let time: UInt64
         let step: UInt64
         let source: String
@@ -27,13 +33,19 @@ public final class Trace: @unchecked Sendable {
             return "\(micros / 1_000_000).\(padded) #\(step) \(source): \(text)"
         }
     }
-    private var all: [Line] = []
     private var last: [String: [Line]] = [:]
+    private var count = 0
 
-    public init(keepsAll: Bool = false, lastLines: Int = 40) {
-        self.keepsAll = keepsAll
+    /// - Parameter path: of a file that takes all lines.
+    public init(isDetailed: Bool = false, path: String? = nil, lastLines: Int = 40) {
+        self.isDetailed = isDetailed || path != nil
         self.lastLines = lastLines
+        file = path.flatMap { fopen($0, "w") }
+        // What was written is there when the process ends of itself.
+        if let file { setvbuf(file, nil, _IOLBF, 1 << 16) }
     }
+
+    deinit { if let file { fclose(file) } }
 
     func stepped(_ executor: Int) { mix(UInt64(truncatingIfNeeded: executor)) }
 
@@ -49,22 +61,29 @@ public final class Trace: @unchecked Sendable {
             text.replace(hidden, with: "DATA")
         }
         for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        keep(source, text)
+    }
+
+    /// As `add`, for what is said so often that it is made into text only to be read.
+    func addDetail(_ source: String, _ text: () -> String) {
+        mix(1)
+        if isDetailed { keep(source, text()) }
+    }
+
+    private func keep(_ source: String, _ text: String) {
+        count += 1
         let line = Line(
-            time: kernel?.time ?? 0, step: kernel?.steps ?? 0, source: source, text: text)
-        if keepsAll { return all.append(line) }
+            number: count, time: kernel?.time ?? 0, step: kernel?.steps ?? 0, source: source,
+            text: text)
+        if let file { fputs(line.description + "\n", file) }
         last[source, default: []].append(line)
         if last[source, default: []].count >= 2 * lastLines {
             last[source]?.removeFirst(lastLines)
         }
     }
 
-    /// In the order of time: all lines, or the last of each source.
+    /// The last lines of each source, in the order they came.
     public var lines: [Line] {
-        if keepsAll { return all }
-        let kept = last.keys.sorted().flatMap { last[$0, default: []].suffix(lastLines) }
-        return kept.enumerated()
-            .sorted { ($0.element.time, $0.element.step, $0.offset)
-                < ($1.element.time, $1.element.step, $1.offset) }
-            .map(\.element)
+        last.values.flatMap { $0.suffix(lastLines) }.sorted { $0.number < $1.number }
     }
 }

@@ -9,7 +9,7 @@ public struct Minimizer {
     public init(seed: UInt64, _ settings: SimulationSettings, _ violation: String) {
         self.seed = seed
         self.settings = settings
-        self.settings.keepsTrace = false
+        self.settings.tracePath = nil
         kind = Self.kind(violation)
     }
 

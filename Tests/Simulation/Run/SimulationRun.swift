@@ -11,8 +11,10 @@ public struct SimulationSettings: Sendable {
     public var seconds: UInt64 = 20
     /// Members at the start; 0 leaves it to the seed.
     public var members = 0
-    /// Whether all of the trace is kept, or the end of it.
-    public var keepsTrace = false
+    /// All that happens is written there.
+    public var tracePath: String?
+    /// Whether the timeline of the result has what clients saw.
+    public var isDetailed = false
     /// The places in the plan of the faults that are carried out; nil is all.
     public var faults: [Int]?
     /// A mistake to make on purpose.
@@ -27,6 +29,7 @@ public struct SimulationResult {
     public let step: UInt64
     public let simulatedSeconds: Double
     public let realSeconds: Double
+    public let checkSeconds: Double
     public let hash: UInt64
     public let operations: Int
     /// In the plan.
@@ -39,6 +42,7 @@ public struct SimulationResult {
         return "seed \(seed): \(violation.map { "FAILED at step \(step): \($0)" } ?? "ok"), "
             + "\(operations) operations, \(faultCount) faults, \(step) steps, "
             + "\(Int(simulatedSeconds)) s simulated, \(Int(speed)) s/s, "
+            + "checked in \(Int(checkSeconds * 1000)) ms, "
             + "trace \(String(hash, radix: 16))"
     }
 
@@ -47,12 +51,6 @@ public struct SimulationResult {
 
     /// The faults that were to be carried out.
     public var plan: String { faults.map { "\($0.place): \($0.text)" }.joined(separator: "\n") }
-
-    public func writeTrace(to path: String) throws {
-        guard let file = fopen(path, "w") else { throw SimError("cannot write \(path)") }
-        defer { fclose(file) }
-        for line in trace.lines { fputs(line.description + "\n", file) }
-    }
 }
 
 public final class SimulationRun {
@@ -75,7 +73,7 @@ public final class SimulationRun {
     public init(seed: UInt64, _ settings: SimulationSettings) {
         self.seed = seed
         self.settings = settings
-        trace = Trace(keepsAll: settings.keepsTrace)
+        trace = Trace(isDetailed: settings.isDetailed, path: settings.tracePath)
         directory = Self.directory(process: getpid(), seed: seed)
         trace.hidden = directory
         mkdir(directory, 0o700)
@@ -114,11 +112,13 @@ public final class SimulationRun {
         go(settings.seconds)
         if cluster.violation == nil { settle() }
         if cluster.violation == nil { compare() }
+        let ran = Self.realTime()
         let violation = cluster.violation ?? workload.check().first.map { "\($0)" }
         let result = SimulationResult(
             seed: seed, violation: violation, step: cluster.kernel.steps,
             simulatedSeconds: Double(cluster.kernel.time - Self.second) / 1e9,
-            realSeconds: Double(Self.realTime() - began) / 1e9, hash: trace.hash,
+            realSeconds: Double(ran - began) / 1e9,
+            checkSeconds: Double(Self.realTime() - ran) / 1e9, hash: trace.hash,
             operations: workload.operationCount, faultCount: plan.faults.count,
             faults: zip(kept, plan.faults).map {
                 ($0, "\($1.time / 1_000_000) ms: \($1.kind)")
@@ -142,7 +142,8 @@ public final class SimulationRun {
             return cluster.violated("liveness: calls are open a minute after the end of all faults")
         }
         if !faults.isQuiet {
-            return cluster.violated("liveness: members cannot be changed after the end of all faults")
+            return cluster.violated(
+                "liveness: members cannot be changed after the end of all faults")
         }
         let isSettled = Flag()
         cluster.clientExecutor.enter { workload.settle { isSettled.value = true } }
@@ -201,7 +202,7 @@ extension WorkloadOptions {
         if !chance() { watchers = 1 }
         if !chance() { housekeepers = 0 }
         let clients = registers + lists + sets + banks + leases + locks
-        thinkTime = UInt64(clients) * 8_000_000
+        thinkTime = UInt64(clients) * 12_000_000
         driftPPM = 1000
         leaseBound = 12_000_000_000
     }
