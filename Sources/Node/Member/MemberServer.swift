@@ -29,10 +29,13 @@ public final class MemberServer: Sendable {
         let executors = try ExecutorTable()
         self.executors = executors
         do {
+            let tls = try onLoop(executors.main) {
+                LoopBound(try MemberTLS(configuration, on: executors.main, logger: logger))
+            }
             let recovery = Recovery(configuration, executors: executors) {
                 metrics.disk.walFsync.observe($0)
             } firstMembers: {
-                try Self.firstMembers(configuration, on: executors.main)
+                try Self.firstMembers(configuration, tls, on: executors.main)
             }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
@@ -42,7 +45,7 @@ public final class MemberServer: Sendable {
             lock = recovered.lock
             let actors = try onLoop(executors.main) {
                 try MemberActors(
-                    recovered, configuration, dialer: SocketDialer(on: executors.main),
+                    recovered, configuration, dialer: tls.value.dialer(),
                     snapshotThread: executors.snapshots, metrics: metrics, serverLog: serverLog)
             }
             self.actors = actors
@@ -50,15 +53,16 @@ public final class MemberServer: Sendable {
                 let port = PeerPort(
                     actors, configuration, on: executors.main, logger: logger)
                 try port.listen(
-                    configuration.listeners.peer.map(\.endpoint), on: executors.main,
+                    configuration.listeners.peer.map { ($0.endpoint, $0.scheme.isSecure) },
+                    tls: tls.value.peer, on: executors.main,
                     options: ListenerOptions(configuration.listeners))
                 return LoopBound(port)
             }
             port = LoopBound(
                 try onLoop(executors.main) {
                     let port = ClientPort(
-                        actors, configuration, metrics: metrics, on: executors.main,
-                        logger: logger)
+                        actors, configuration, metrics: metrics, tls: tls.value.client,
+                        on: executors.main, logger: logger)
                     try port.listen(configuration.listeners)
                     return LoopBound(port)
                 }.value)
@@ -83,7 +87,7 @@ public final class MemberServer: Sendable {
 
     /// Who belongs to the cluster that this member founds or joins.
     private static func firstMembers(
-        _ configuration: Configuration, on loop: EventLoop
+        _ configuration: Configuration, _ tls: LoopBound<MemberTLS>, on loop: EventLoop
     ) throws -> FirstMembers {
         guard configuration.joinsExisting else { return try configuration.foundingMembers() }
         let urls = try configuration.otherPeerURLs()
@@ -91,7 +95,7 @@ public final class MemberServer: Sendable {
             loop.post {
                 let links = PeerLinks(
                     cluster: ClusterID(0), member: .none, urls: [],
-                    dialer: SocketDialer(on: loop), random: SystemRandom())
+                    dialer: tls.value.dialer(), random: SystemRandom())
                 let bound = LoopBound(links)
                 RemoteCluster.fetch(from: urls, over: links) { result in
                     bound.value.stop()
