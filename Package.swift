@@ -50,6 +50,7 @@ let package = Package(
         system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
         system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
         system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
+        system("CSSL", pkgConfig: "libssl", apt: "libssl-dev"),
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         system("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
@@ -63,7 +64,7 @@ let package = Package(
         library(
             "Transport", path: "Sources/Transport",
             [
-                "API", "CLibuv", "CNghttp2", "CZlib",
+                "API", "CLibuv", "CNghttp2", "CSSL", "CZlib",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),

@@ -22,6 +22,12 @@ public struct CallContext: @unchecked Sendable {
         isCurrent ? stream.connection?.stream.remoteAddress ?? "" : ""
     }
 
+    /// The common name of the client's certificate, if TLS has verified one and it counts
+    /// (-client-cert-auth).
+    public var commonName: String? {
+        isCurrent ? stream.connection?.stream.security?.commonName : nil
+    }
+
     /// When the client stops waiting (`grpc-timeout`), if it said so.
     public var deadline: MonotonicTime? { isCurrent ? stream.deadline : nil }
 
