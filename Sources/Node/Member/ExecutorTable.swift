@@ -21,6 +21,9 @@ final class ExecutorTable: Sendable {
     /// Longer than a client on the same machine takes from one answer to its next Put.
     private static let logBusyWait: UInt64 = 150_000
 
+    /// PasswordWorker: bcrypt takes tens of milliseconds.
+    let passwords: EventLoop
+
     /// Starts the threads.
     /// - Throws: when the system is out of threads or descriptors.
     init() throws(TransportError) {
@@ -28,11 +31,13 @@ final class ExecutorTable: Sendable {
         log = try EventLoop(name: "cairn-wal", busyWaitNanoseconds: Self.logBusyWait)
         backend = try EventLoop(name: "cairn-backend")
         snapshots = try EventLoop(name: "cairn-snapshots")
+        passwords = try EventLoop(name: "cairn-passwords")
     }
 
     /// Ends the threads: first the one that gives the others work.
     func stop() {
         main.stop()
+        passwords.stop()
         log.stop()
         snapshots.stop()
         backend.stop()

@@ -25,9 +25,11 @@ struct MemberActors: Sendable {
 
     /// On the dialer's executor, where all of them will run.
     /// - Parameter snapshotThread: where snapshots are made and read.
+    /// - Parameter passwordThread: where passwords are hashed.
     init(
         _ recovered: RecoveredMember, _ configuration: Configuration,
-        dialer: any StreamDialer, snapshotThread: any ActorExecutor, metrics: ServerMetrics,
+        dialer: any StreamDialer, snapshotThread: any ActorExecutor, passwordThread: any ActorExecutor,
+        metrics: ServerMetrics,
         serverLog: ServerLog
     ) throws {
         let executor = dialer.executor
@@ -87,7 +89,8 @@ struct MemberActors: Sendable {
             raft: raft, applier: applier, ids: ids,
             maxRequestBytes: configuration.limits.maxRequestBytes,
             maxTxnOperations: configuration.limits.maxTxnOperations, clock: SystemClock(),
-            isPeerURL: { (try? ServerURL(parsing: $0)) != nil })
+            isPeerURL: { (try? ServerURL(parsing: $0)) != nil },
+            passwords: PasswordWorker(on: passwordThread, random: SystemRandom()))
         autoCompactor = configuration.storage.autoCompaction.map {
             [services, events, applier] policy in
             AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
@@ -109,6 +112,7 @@ extension Applier.Settings {
             requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds,
             leases: LeaseSettings(configuration))
         maxLearners = configuration.maxLearners
+        auth = configuration.auth
         checksReconfiguration = configuration.checksReconfiguration
     }
 }
@@ -166,7 +170,8 @@ extension ApplierCounters {
         let store = metrics.store
         self.init(
             puts: store.puts, ranges: store.ranges, deletes: store.deletes, txns: store.txns,
-            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases))
+            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases),
+            authRevision: store.authRevision)
     }
 }
 

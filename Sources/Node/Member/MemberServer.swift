@@ -43,7 +43,8 @@ public final class MemberServer: Sendable {
             let actors = try onLoop(executors.main) {
                 try MemberActors(
                     recovered, configuration, dialer: SocketDialer(on: executors.main),
-                    snapshotThread: executors.snapshots, metrics: metrics, serverLog: serverLog)
+                    snapshotThread: executors.snapshots, passwordThread: executors.passwords,
+                    metrics: metrics, serverLog: serverLog)
             }
             self.actors = actors
             peerPort = try onLoop(executors.main) {
