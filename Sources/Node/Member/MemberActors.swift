@@ -28,7 +28,8 @@ struct MemberActors: Sendable {
     /// - Parameter passwordThread: where passwords are hashed.
     init(
         _ recovered: RecoveredMember, _ configuration: Configuration,
-        dialer: any StreamDialer, snapshotThread: any ActorExecutor, passwordThread: any ActorExecutor,
+        dialer: any StreamDialer, snapshotThread: any ActorExecutor,
+        passwordThread: any ActorExecutor,
         metrics: ServerMetrics,
         serverLog: ServerLog
     ) throws {

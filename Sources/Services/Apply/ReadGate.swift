@@ -20,7 +20,11 @@ protocol AppliedRead: ReadWaiter {
 extension AppliedRead {
     func readReady() {
         applier.assumeIsolated { applier in
-            if let refusal = applier.refusal(of: self) { fail(refusal) } else { serve(from: applier) }
+            if let refusal = applier.refusal(of: self) {
+                fail(refusal)
+            } else {
+                serve(from: applier)
+            }
         }
     }
     func readFailed(_ failure: ReadFailure) { fail(Status(failure)) }

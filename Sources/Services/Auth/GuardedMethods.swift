@@ -51,9 +51,10 @@ struct GuardedMethods {
 
     mutating func serverStreaming(
         _ path: String,
-        _ handler: @escaping @Sendable (StreamingCall, Principal, UnsafeRawBufferPointer) -> (
-            any StreamingHandler
-        )?
+        _ handler:
+            @escaping @Sendable (StreamingCall, Principal, UnsafeRawBufferPointer) -> (
+                any StreamingHandler
+            )?
     ) {
         let rule = Self.rule(of: path)
         methods.serverStreaming(path) { [doorkeeper] call, bytes in

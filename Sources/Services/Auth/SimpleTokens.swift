@@ -20,7 +20,10 @@ struct SimpleToken: Hashable, Sendable {
     init?(prefix: [UInt8], index: LogIndex) {
         guard prefix.count == Self.letters, prefix.allSatisfy(Self.isLetter) else { return nil }
         (first, second) = prefix.withUnsafeBytes {
-            ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            (
+                $0.loadUnaligned(as: UInt64.self),
+                $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+            )
         }
         self.index = index
     }

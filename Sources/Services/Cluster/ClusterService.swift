@@ -19,8 +19,10 @@ struct ClusterService: Sendable {
             memberList(bytes, call)
         }
         methods.unary("/etcdserverpb.Cluster/MemberAdd") { call, _, bytes in add(bytes, call) }
-        methods.unary("/etcdserverpb.Cluster/MemberRemove") { call, _, bytes in remove(bytes, call) }
-        methods.unary("/etcdserverpb.Cluster/MemberUpdate") { call, _, bytes in update(bytes, call) }
+        methods.unary("/etcdserverpb.Cluster/MemberRemove") { call, _, bytes in remove(bytes, call)
+        }
+        methods.unary("/etcdserverpb.Cluster/MemberUpdate") { call, _, bytes in update(bytes, call)
+        }
         methods.unary("/etcdserverpb.Cluster/MemberPromote") { call, _, bytes in
             promote(bytes, call)
         }

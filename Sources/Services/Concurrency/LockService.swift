@@ -55,7 +55,8 @@ struct LockService: Sendable {
         defer { arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(UnlockRequest.self, bytes, in: arena)
-            services.delete([UInt8](request.key), as: caller) { [applier = services.applier] result in
+            services.delete([UInt8](request.key), as: caller) {
+                [applier = services.applier] result in
                 reply.answer(result.map { _ in }, with: applier)
             }
         } catch {

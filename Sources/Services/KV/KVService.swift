@@ -40,7 +40,7 @@ struct KVService: Sendable {
             try checkPut(request)
             gate.submit(
                 .put, request: bytes, operation: .put(request), arena: arena, as: caller,
-                    reply: reply)
+                reply: reply)
         } catch {
             gate.arenas.putBack(arena)
             reply.fail(error.status)
@@ -55,7 +55,8 @@ struct KVService: Sendable {
             let request = try decodeRequest(DeleteRangeRequest.self, bytes, in: arena)
             try checkDeleteRange(request)
             gate.submit(
-                .deleteRange, request: bytes, operation: .deleteRange(request), arena: arena, as: caller,
+                .deleteRange, request: bytes, operation: .deleteRange(request), arena: arena,
+                as: caller,
                 reply: reply)
         } catch {
             gate.arenas.putBack(arena)
@@ -70,7 +71,8 @@ struct KVService: Sendable {
         do throws(RequestRefusal) {
             let request = try decodeRequest(CompactionRequest.self, bytes, in: arena)
             gate.submit(
-                .compaction, request: bytes, operation: .compaction(request), arena: arena, as: caller,
+                .compaction, request: bytes, operation: .compaction(request), arena: arena,
+                as: caller,
                 reply: reply)
         } catch {
             gate.arenas.putBack(arena)
@@ -110,7 +112,8 @@ struct KVService: Sendable {
             let stream = RangeStreamCall(call)
             reads.submit(
                 RangeStream(
-                    request, of: reads.applier, arena: arena, from: gate.arenas, as: caller, to: stream,
+                    request, of: reads.applier, arena: arena, from: gate.arenas, as: caller,
+                    to: stream,
                     maxRequestBytes: gate.maxRequestBytes))
             return stream
         } catch {

@@ -36,7 +36,8 @@ struct LeaseService: Sendable {
             let request = try decodeRequest(LeaseGrantRequest.self, bytes, in: arena)
             guard request.id == .none else {
                 return gate.submit(
-                    .leaseGrant, request: bytes, operation: .leaseGrant(request), arena: arena, as: caller,
+                    .leaseGrant, request: bytes, operation: .leaseGrant(request), arena: arena,
+                    as: caller,
                     reply: reply)
             }
             gate.arenas.putBack(arena)
@@ -56,7 +57,8 @@ struct LeaseService: Sendable {
             let named = try decodeRequest(LeaseGrantRequest.self, request.array, in: arena)
             request.withUnsafeBytes {
                 gate.submit(
-                    .leaseGrant, request: $0, operation: .leaseGrant(named), arena: arena, as: caller,
+                    .leaseGrant, request: $0, operation: .leaseGrant(named), arena: arena,
+                    as: caller,
                     reply: reply)
             }
         } catch {
@@ -72,7 +74,8 @@ struct LeaseService: Sendable {
         do throws(RequestRefusal) {
             let request = try decodeRequest(LeaseRevokeRequest.self, bytes, in: arena)
             gate.submit(
-                .leaseRevoke, request: bytes, operation: .leaseRevoke(request), arena: arena, as: caller,
+                .leaseRevoke, request: bytes, operation: .leaseRevoke(request), arena: arena,
+                as: caller,
                 reply: reply)
         } catch {
             gate.arenas.putBack(arena)
