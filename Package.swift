@@ -51,6 +51,7 @@ let package = Package(
         system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
         system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CSSL", pkgConfig: "libssl", apt: "libssl-dev"),
+        system("CCrypt", pkgConfig: "libxcrypt", apt: "libcrypt-dev"),
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         system("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
@@ -83,7 +84,7 @@ let package = Package(
         library(
             "Services", path: "Sources/Services",
             [
-                "API", "Transport", "Storage", "Consensus", "COpenSSL",
+                "API", "Transport", "Storage", "Consensus", "CCrypt", "COpenSSL",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),

@@ -29,6 +29,8 @@ public struct Configuration: Sendable {
     public let maxLearners: Int
     /// -strict-reconfig-check: a change must leave a quorum that works.
     public let checksReconfiguration: Bool
+    /// -auth-token, -auth-token-ttl, -bcrypt-cost
+    public let auth: AuthSettings
 
     /// Where the member's data lies (etcd's layout).
     public var memberDirectory: String { dataDirectory + "/member" }

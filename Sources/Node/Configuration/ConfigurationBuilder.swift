@@ -31,7 +31,7 @@ struct ConfigurationBuilder {
             httpAccess: httpAccess(), security: security, logging: try logging(),
             featureGates: gates(),
             locksMemory: bool("memory-mlock"), maxLearners: Int(int("max-learners")),
-            checksReconfiguration: bool("strict-reconfig-check"))
+            checksReconfiguration: bool("strict-reconfig-check"), auth: try auth())
     }
 
     /// What is known to etcd and not done here is refused rather than quietly left out.
@@ -181,6 +181,28 @@ struct ConfigurationBuilder {
         let hosts = list("host-whitelist")
         return Configuration.HTTPAccess(
             origins: origins, hosts: hosts.isEmpty || hosts.contains("*") ? nil : Set(hosts))
+    }
+
+    private mutating func auth() throws(ConfigurationError) -> AuthSettings {
+        var settings = AuthSettings()
+        do throws(AuthTokenFlagError) {
+            settings.signedTokens = try AuthTokenFlag.keys(text("auth-token"))
+        } catch {
+            throw .invalid(error.description)
+        }
+        // Hours beyond any use, and the sum with the time must not overflow.
+        let seconds = min(uint("auth-token-ttl", orIfZero: 300), 1 << 32)
+        settings.tokenNanoseconds = seconds * 1_000_000_000
+        let cost = uint("bcrypt-cost")
+        if let cost = Int(exactly: cost), AuthSettings.bcryptCosts.contains(cost) {
+            settings.bcryptCost = cost
+        } else {
+            notices.append(
+                .warning(
+                    "using default bcrypt cost 10 instead of the invalid cost",
+                    ("bcrypt-cost", "\(cost)")))
+        }
+        return settings
     }
 
     private func checkLogger() throws(ConfigurationError) {

@@ -84,13 +84,13 @@ extension FlagTable {
 
     static let auth: [FlagDefinition] = [
         FlagDefinition(
-            "auth-token", .text, default: "simple", .notServedYet,
+            "auth-token", .text, default: "simple", .served,
             "simple, or jwt,pub-key=..,priv-key=..,sign-method=..,ttl=.."),
         FlagDefinition(
-            "bcrypt-cost", .uint, default: "10", .notServedYet,
+            "bcrypt-cost", .uint, default: "10", .served,
             "bcrypt cost 4..31; out of range falls back to 10"),
         FlagDefinition(
-            "auth-token-ttl", .uint, default: "300", .notServedYet,
+            "auth-token-ttl", .uint, default: "300", .served,
             "simple token idle lifetime"),
     ]
 

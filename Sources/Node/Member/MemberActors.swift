@@ -94,7 +94,9 @@ struct MemberActors: Sendable {
             raft: raft, applier: applier, ids: ids,
             maxRequestBytes: configuration.limits.maxRequestBytes,
             maxTxnOperations: configuration.limits.maxTxnOperations, clock: capabilities.clock,
-            isPeerURL: { (try? ServerURL(parsing: $0)) != nil })
+            isPeerURL: { (try? ServerURL(parsing: $0)) != nil },
+            passwords: PasswordWorker(
+                on: capabilities.executors.passwords, random: capabilities.random))
         autoCompactor = configuration.storage.autoCompaction.map {
             [services, events, applier] policy in
             AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
@@ -116,6 +118,7 @@ extension Applier.Settings {
             requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds,
             leases: LeaseSettings(configuration))
         maxLearners = configuration.maxLearners
+        auth = configuration.auth
         checksReconfiguration = configuration.checksReconfiguration
     }
 }
@@ -169,7 +172,8 @@ extension ApplierCounters {
         let store = metrics.store
         self.init(
             puts: store.puts, ranges: store.ranges, deletes: store.deletes, txns: store.txns,
-            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases))
+            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases),
+            authRevision: store.authRevision)
     }
 }
 

@@ -17,15 +17,18 @@ package struct MemberExecutors: Sendable {
     package var backend: any ActorExecutor
     /// Snapshots for and from other members.
     package var snapshots: any ActorExecutor
+    /// PasswordWorker.
+    package var passwords: any ActorExecutor
 
     package init(
         main: any ActorExecutor, log: any ActorExecutor, backend: any ActorExecutor,
-        snapshots: any ActorExecutor
+        snapshots: any ActorExecutor, passwords: any ActorExecutor
     ) {
         self.main = main
         self.log = log
         self.backend = backend
         self.snapshots = snapshots
+        self.passwords = passwords
     }
 }
 

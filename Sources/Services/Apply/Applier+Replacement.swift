@@ -49,6 +49,9 @@ extension Applier {
         storageVersion = stored.storageVersion
         confState = (description.confState, since: description.index)
         lessor.assumeIsolated { $0.restore(incoming.leases) }
+        authority.assumeIsolated { $0.restore(stored.auth) }
+        rightsChanged()
+        appliedIndex = description.index
         isLearner = membership.members[identity.member]?.isLearner ?? false
         events.stateReplaced(by: description, membership)
         observers.replaced()

@@ -28,6 +28,9 @@ public struct CallContext: @unchecked Sendable {
         isCurrent ? stream.connection?.stream.security?.commonName : nil
     }
 
+    /// The time on the connection's executor.
+    public var now: MonotonicTime { stream.completions.executor.now }
+
     /// When the client stops waiting (`grpc-timeout`), if it said so.
     public var deadline: MonotonicTime? { isCurrent ? stream.deadline : nil }
 
