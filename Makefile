@@ -1,7 +1,7 @@
 # make run     a member on 127.0.0.1:2379, data in default.etcd (more flags: make run FLAGS=...)
 # make cluster three members on 127.0.0.1: 2379, 22379 and 32379, data and logs in cluster.etcd
 # make test    all tests
-# make bench   Cairn beside etcd 3.4 and 3.5
+# make bench   Cairn beside etcd 3.4 and 3.5, then three members of it beside three of etcd 3.5
 
 SWIFT ?= swift
 FLAGS ?=
@@ -53,6 +53,7 @@ bench:
 	@$(SWIFT) build -c release --product cairn --quiet
 	@$(SWIFT) build -c release --product cairn-bench --quiet
 	@.build/release/cairn-bench compare $(FLAGS)
+	@.build/release/cairn-bench compare --members 3 $(FLAGS)
 
 format:
 	@$(SWIFT) format --in-place --recursive $(SWIFT_SOURCES)
