@@ -59,6 +59,10 @@ final class Settling {
     /// Every member comes to have the same, and says so itself.
     private func readEveryMember(_ revision: Int64, _ done: @escaping () -> Void) {
         guard let member = members.last else { return done() }
+        guard run.world.isMember(member) else {
+            members.removeLast()
+            return readEveryMember(revision, done)
+        }
         run.call(.range(.everything, isSerializable: true), by: 0, at: member) { [self] operation in
             if let answer = operation.answer, answer.revision >= revision {
                 members.removeLast()

@@ -27,6 +27,8 @@ public struct SerializabilityCheck {
     private var violations: [Violation] = []
     /// Who made each revision.
     private var makers: [Int64: Int] = [:]
+    /// Those that say the revision which they would have made, and may have found it made.
+    private var perhapsMade: [Int64: [Int]] = [:]
 
     /// - Parameters:
     ///   - history: complete, up to the end of the run.
@@ -86,6 +88,13 @@ public struct SerializabilityCheck {
         if !made.events.isEmpty, made.answer == answer.result,
             made.events == history.events(at: answer.revision)
         {
+            let after = history.effect(of: operation.call, after: answer.revision)
+            if after.events.isEmpty, after.answer == answer.result {
+                // A revocation that found no keys names the revision that took them: another's,
+                // if there is one.
+                perhapsMade[answer.revision, default: []].append(index)
+                return
+            }
             if let other = makers[answer.revision] {
                 report(
                     "a revision is one write",
@@ -138,6 +147,10 @@ public struct SerializabilityCheck {
         for change in history.changes where makers[change.revision] == nil {
             let (revision, events) = (change.revision, change.events)
             if events.allSatisfy({ event in foreign.contains { $0.contains(event.pair.key) } }) {
+                continue
+            }
+            if let maker = perhapsMade[revision]?.first {
+                makers[revision] = maker
                 continue
             }
             let marked = events.first.map { event in
