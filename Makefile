@@ -8,7 +8,7 @@ FLAGS ?=
 AMOUNT ?= 20s
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks
 
-.PHONY: build run cluster test sanitize fuzz rivals bench format lint generate clean
+.PHONY: build run cluster test sanitize fuzz chaos rivals bench format lint generate clean
 
 build:
 	@Scripts/install-dependencies.sh
@@ -40,6 +40,14 @@ sanitize:
 fuzz:
 	@Scripts/install-dependencies.sh test
 	@Scripts/fuzz.sh $(AMOUNT)
+
+# Three members in processes that are killed, paused, cut off and filled up for a while, under load,
+# and all that clients saw checked (make chaos FLAGS="--seed 7 --duration 300").
+chaos:
+	@Scripts/install-dependencies.sh test
+	@$(SWIFT) build -c release --product cairn --quiet
+	@$(SWIFT) build -c release --product cairn-chaos --quiet
+	@.build/release/cairn-chaos $(FLAGS)
 
 # The etcd servers that Cairn is compared with.
 rivals:
