@@ -105,14 +105,15 @@ let package = Package(
                 "API", "Transport", "Storage", "Node",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ], path: "Benchmarks/cairn-bench", swiftSettings: swiftSettings),
 
         // What several test targets share: a deterministic executor, seeded chance.
-        library("TestSupport", path: "Tests/TestSupport", ["API"]),
+        library("TestSupport", path: "Tests/TestSupport", ["API", "Transport", "CSSL"]),
 
         tests("API", ["API"]),
-        tests("Transport", ["Transport", "API"]),
+        tests("Transport", ["Transport", "API", "TestSupport"]),
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"]),
         tests("WAL", ["Storage", "API", "CSupport"], resources: ["Fixtures"]),

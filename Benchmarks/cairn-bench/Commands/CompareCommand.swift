@@ -36,6 +36,9 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Threads of the generator.")
     var threads = 1
 
+    @Flag(help: "Over TLS; and Cairn without, beside it.")
+    var tls = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -58,21 +61,33 @@ struct CompareCommand: ParsableCommand {
         }
         let folder = try DataFolder(dataDir)
         defer { folder.remove() }
+        let measured = try tls ? secured(kinds, in: folder.url) : kinds
         let signals = StartedProcesses.shared.endOnSignals(removing: folder)
         defer { withExtendedLifetime(signals) {} }
         var passes: [Comparison] = []
         note(Machine.description)
         for _ in 0..<rounds {
             var pass = Comparison()
-            for kind in kinds where kind.isThere {
+            for kind in measured where kind.isThere {
                 try measure(kind, workloads, in: folder.url, into: &pass)
             }
             passes.append(pass)
         }
         let comparison = Comparison(medianOf: passes)
         print(
-            json ? try cairn_bench.json(comparison) : comparison.text(subject: ServerKind.subject))
+            json
+                ? try cairn_bench.json(comparison)
+                : comparison.text(subject: measured[0].name))
         if comparison.measurements.contains(where: { $0.failures > 0 }) { throw ExitCode.failure }
+    }
+
+    /// Cairn over TLS first, then Cairn without, then the rivals over TLS.
+    private func secured(_ kinds: [ServerKind], in folder: URL) throws -> [ServerKind] {
+        let certificates = try BenchCertificates(in: folder)
+        return kinds.flatMap { kind in
+            let secure = kind.over(certificates)
+            return kind.name == ServerKind.subject ? [secure, kind] : [secure]
+        }
     }
 
     private func measure(
@@ -93,7 +108,7 @@ struct CompareCommand: ParsableCommand {
             note("\(kind.name): \(workload.title)")
             let run = Run(
                 workload: workload,
-                target: .server(.tcp(host: "127.0.0.1", port: server.clientPort)),
+                target: server.target,
                 server: .process(server.processID), serverName: kind.name, threads: threads,
                 // Guarded writes begin with what the puts have told.
                 fills: !isFilled || workload.operation == .txn)

@@ -7,10 +7,13 @@ final class ClusterProcesses {
     private(set) var members: [MemberProcess] = []
     private var peerPorts: [UInt16] = []
     private let extraArguments: [String]
+    private let peerScheme: String
 
     /// Starts a cluster and returns once all members serve.
-    init(_ count: Int = 3, arguments: [String] = []) throws {
+    /// - Parameter peerScheme: of the peer URLs: `http` or `https`.
+    init(_ count: Int = 3, peerScheme: String = "http", arguments: [String] = []) throws {
         extraArguments = arguments
+        self.peerScheme = peerScheme
         peerPorts = try (0..<count).map { _ in try MemberProcess.freePort() }
         for number in 0..<count {
             members.append(try makeMember(number, state: "new"))
@@ -22,8 +25,8 @@ final class ClusterProcesses {
 
     private func makeMember(_ number: Int, state: String) throws -> MemberProcess {
         let initial = peerPorts.enumerated()
-            .map { "m\($0 + 1)=http://127.0.0.1:\($1)" }.joined(separator: ",")
-        let peer = "http://127.0.0.1:\(peerPorts[number])"
+            .map { "m\($0 + 1)=\(peerScheme)://127.0.0.1:\($1)" }.joined(separator: ",")
+        let peer = "\(peerScheme)://127.0.0.1:\(peerPorts[number])"
         return try MemberProcess(
             arguments: [
                 "--name", "m\(number + 1)", "--listen-peer-urls", peer,
@@ -31,6 +34,9 @@ final class ClusterProcesses {
                 "--initial-cluster-token", "test", "--initial-cluster-state", state,
             ] + extraArguments, starts: false)
     }
+
+    /// Where members talk to each other.
+    var peerURLs: [String] { peerPorts.map { "\(peerScheme)://127.0.0.1:\($0)" } }
 
     /// Addresses of all members, as etcdctl takes them.
     var endpoints: String { members.map(\.endpoint).joined(separator: ",") }
@@ -75,7 +81,7 @@ final class ClusterProcesses {
     func prepareMember() throws -> String {
         peerPorts.append(try MemberProcess.freePort())
         members.append(try makeMember(peerPorts.count - 1, state: "existing"))
-        return "http://127.0.0.1:\(peerPorts[peerPorts.count - 1])"
+        return "\(peerScheme)://127.0.0.1:\(peerPorts[peerPorts.count - 1])"
     }
 
     /// Adds a member. Members count as connected after five seconds: until then it is refused.

@@ -11,6 +11,7 @@ final class MemberProcess: @unchecked Sendable {
     /// Further flags, for this and later starts.
     var arguments: [String]
     var environment: [String: String]
+    private let scheme: String
     private let binary: URL
     private let ownsData: Bool
     private var process = Process()
@@ -24,12 +25,14 @@ final class MemberProcess: @unchecked Sendable {
 
     /// Starts a member and returns once it says that it serves clients.
     /// - Parameters:
+    ///   - scheme: of the client URL: `http` or `https`.
     ///   - binary: another server that takes the same flags.
     ///   - directory: where its data goes, which is then kept; nil for one of its own.
     init(
-        binary: URL = MemberProcess.binary, arguments: [String] = [],
+        scheme: String = "http", binary: URL = MemberProcess.binary, arguments: [String] = [],
         environment: [String: String] = [:], directory: URL? = nil, starts: Bool = true
     ) throws {
+        self.scheme = scheme
         self.binary = binary
         port = try Self.freePort()
         ownsData = directory == nil
@@ -74,14 +77,14 @@ final class MemberProcess: @unchecked Sendable {
         // A flag that is given by the environment must not be given here.
         var flags = ["--data-dir", dataDirectory.path]
         if environment["ETCD_LISTEN_CLIENT_URLS"] == nil {
-            flags += ["--listen-client-urls", "http://\(endpoint)"]
+            flags += ["--listen-client-urls", "\(scheme)://\(endpoint)"]
         }
         if binary == Self.binary, !arguments.contains("--listen-peer-urls") {
             // Any port: most members have no peers.
             flags += ["--listen-peer-urls", "http://127.0.0.1:0"]
         }
         if environment["ETCD_ADVERTISE_CLIENT_URLS"] == nil {
-            flags += ["--advertise-client-urls", "http://\(endpoint)"]
+            flags += ["--advertise-client-urls", "\(scheme)://\(endpoint)"]
         }
         return flags
     }
