@@ -30,6 +30,11 @@ final class ExecutorTable: Sendable {
         snapshots = try EventLoop(name: "cairn-snapshots")
     }
 
+    /// As the actors see them.
+    var executors: MemberExecutors {
+        MemberExecutors(main: main, log: log, backend: backend, snapshots: snapshots)
+    }
+
     /// Ends the threads: first the one that gives the others work.
     func stop() {
         main.stop()

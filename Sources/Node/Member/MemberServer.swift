@@ -32,7 +32,8 @@ public final class MemberServer: Sendable {
             let tls = try onLoop(executors.main) {
                 LoopBound(try MemberTLS(configuration, on: executors.main, logger: logger))
             }
-            let recovery = Recovery(configuration, executors: executors) {
+            let capabilities = MemberCapabilities.system(executors.executors)
+            let recovery = Recovery(configuration, capabilities) {
                 metrics.disk.walFsync.observe($0)
             } firstMembers: {
                 try Self.firstMembers(configuration, tls, on: executors.main)
@@ -45,8 +46,9 @@ public final class MemberServer: Sendable {
             lock = recovered.lock
             let actors = try onLoop(executors.main) {
                 try MemberActors(
-                    recovered, configuration, dialer: tls.value.dialer(),
-                    snapshotThread: executors.snapshots, metrics: metrics, serverLog: serverLog)
+                    recovered, configuration, capabilities,
+                    dialer: tls.value.dialer(), metrics: metrics,
+                    loggerOf: { serverLog.logger($0) })
             }
             self.actors = actors
             peerPort = try onLoop(executors.main) {

@@ -146,7 +146,7 @@ extension PeerPort {
         PeerSnapshotLane.register(actors.snapshotter.receiver, in: &methods)
         self.init(
             acceptor, services: methods, status: MemberStatus(actors),
-            clock: SystemClock(), on: executor, logger: logger)
+            clock: actors.clock, on: executor, logger: logger)
         actors.peers.port = self
     }
 }

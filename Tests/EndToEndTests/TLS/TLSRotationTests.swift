@@ -101,7 +101,7 @@ extension EndToEnd {
                 let rejected = member.log.lines.filter { $0.contains("rejected connection") }
                 #expect(rejected.isEmpty, "\(rejected)")
             }
-            let peer = try #require(cluster.peerURLs.first)
+            let peer = try #require(cluster.peerURLs.first?.advertised)
             for (name, isLetIn) in [(nil, false), ("other", false), ("peer", true)] {
                 let shown = name.map {
                     ["--cert", folder.file($0 + ".pem"), "--key", folder.file($0 + ".key")]
