@@ -4,7 +4,7 @@ import Services
 
 struct ConfigurationBuilder {
     private let given: GivenFlags
-    private(set) var notices: [StartupNotice] = []
+    var notices: [StartupNotice] = []
 
     init(_ given: GivenFlags) { self.given = given }
 
@@ -12,22 +12,24 @@ struct ConfigurationBuilder {
         try refuseUnserved()
         let name = text("name")
         let directory = text("data-dir")
-        if !given.isGiven("data-dir") || directory.isEmpty {
+        let dataDirectory = directory.isEmpty ? "\(name).etcd" : directory
+        if directory.isEmpty {
             notices.append(
-                .warning("'data-dir' was empty; using default", ("data-dir", "\(name).etcd")))
+                .warning("'data-dir' was empty; using default", ("data-dir", dataDirectory)))
         }
         try checkLogger()
         let listeners = try listeners()
         let advertised = try advertised()
         let raft = try raft()
+        let security = try security(listeners, dataDirectory: dataDirectory)
         return Configuration(
             name: name,
-            dataDirectory: !given.isGiven("data-dir") || directory.isEmpty
-                ? "\(name).etcd" : directory,
+            dataDirectory: dataDirectory,
             listeners: listeners, advertised: advertised,
             bootstrap: bootstrap(name, advertised), raft: raft, storage: try storage(),
             limits: try limits(), keepalive: try keepalive(), watch: try watch(),
-            httpAccess: httpAccess(), logging: try logging(), featureGates: gates(),
+            httpAccess: httpAccess(), security: security, logging: try logging(),
+            featureGates: gates(),
             locksMemory: bool("memory-mlock"), maxLearners: Int(int("max-learners")),
             checksReconfiguration: bool("strict-reconfig-check"), auth: try auth())
     }
@@ -60,11 +62,6 @@ struct ConfigurationBuilder {
         for url in parts.peer + parts.client + parts.clientHTTP + parts.metrics
         where !url.scheme.isUnixSocket && url.host != "localhost" && !isIPAddress(url.host) {
             throw .invalid("expected IP in URL for binding (\(url))")
-        }
-        for url in parts.client + parts.clientHTTP + parts.metrics where url.scheme.isSecure {
-            throw .invalid(
-                "TLS key/cert (--cert-file, --key-file) must be provided for client url \(url) "
-                    + "with HTTPS scheme")
         }
         if given.isGiven("listen-client-urls"), !given.isGiven("advertise-client-urls") {
             throw .invalid(
@@ -257,11 +254,11 @@ struct ConfigurationBuilder {
         return given.values[name]?.value ?? defaultValue(flag)
     }
 
-    private func text(_ name: String) -> String {
+    func text(_ name: String) -> String {
         guard case .text(let text) = value(name) else { preconditionFailure("-\(name) is a text") }
         return text
     }
-    private func bool(_ name: String) -> Bool {
+    func bool(_ name: String) -> Bool {
         guard case .bool(let flag) = value(name) else { preconditionFailure("-\(name) is a bool") }
         return flag
     }
@@ -269,7 +266,7 @@ struct ConfigurationBuilder {
         guard case .int(let number) = value(name) else { preconditionFailure("-\(name) is an int") }
         return number
     }
-    private func uint(_ name: String) -> UInt64 {
+    func uint(_ name: String) -> UInt64 {
         guard case .uint(let number) = value(name) else {
             preconditionFailure("-\(name) is a uint")
         }
@@ -279,7 +276,7 @@ struct ConfigurationBuilder {
         let number = uint(name)
         return number == 0 ? standard : number
     }
-    private func list(_ name: String) -> [String] {
+    func list(_ name: String) -> [String] {
         guard case .list(let words) = value(name) else { preconditionFailure("-\(name) is a list") }
         return words
     }

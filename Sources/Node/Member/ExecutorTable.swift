@@ -17,12 +17,11 @@ final class ExecutorTable: Sendable {
     let backend: EventLoop
     /// Snapshots for and from other members: reading and writing whole states takes long.
     let snapshots: EventLoop
+    /// PasswordWorker: bcrypt takes tens of milliseconds.
+    let passwords: EventLoop
 
     /// Longer than a client on the same machine takes from one answer to its next Put.
     private static let logBusyWait: UInt64 = 150_000
-
-    /// PasswordWorker: bcrypt takes tens of milliseconds.
-    let passwords: EventLoop
 
     /// Starts the threads.
     /// - Throws: when the system is out of threads or descriptors.
@@ -32,6 +31,13 @@ final class ExecutorTable: Sendable {
         backend = try EventLoop(name: "cairn-backend")
         snapshots = try EventLoop(name: "cairn-snapshots")
         passwords = try EventLoop(name: "cairn-passwords")
+    }
+
+    /// As the actors see them.
+    var executors: MemberExecutors {
+        MemberExecutors(
+            main: main, log: log, backend: backend, snapshots: snapshots,
+            passwords: passwords)
     }
 
     /// Ends the threads: first the one that gives the others work.

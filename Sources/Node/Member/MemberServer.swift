@@ -29,10 +29,14 @@ public final class MemberServer: Sendable {
         let executors = try ExecutorTable()
         self.executors = executors
         do {
-            let recovery = Recovery(configuration, executors: executors) {
+            let tls = try onLoop(executors.main) {
+                LoopBound(try MemberTLS(configuration, on: executors.main, logger: logger))
+            }
+            let capabilities = MemberCapabilities.system(executors.executors)
+            let recovery = Recovery(configuration, capabilities) {
                 metrics.disk.walFsync.observe($0)
             } firstMembers: {
-                try Self.firstMembers(configuration, on: executors.main)
+                try Self.firstMembers(configuration, tls, on: executors.main)
             }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
@@ -42,24 +46,25 @@ public final class MemberServer: Sendable {
             lock = recovered.lock
             let actors = try onLoop(executors.main) {
                 try MemberActors(
-                    recovered, configuration, dialer: SocketDialer(on: executors.main),
-                    snapshotThread: executors.snapshots, passwordThread: executors.passwords,
-                    metrics: metrics, serverLog: serverLog)
+                    recovered, configuration, capabilities,
+                    dialer: tls.value.dialer(), metrics: metrics,
+                    loggerOf: { serverLog.logger($0) })
             }
             self.actors = actors
             peerPort = try onLoop(executors.main) {
                 let port = PeerPort(
                     actors, configuration, on: executors.main, logger: logger)
                 try port.listen(
-                    configuration.listeners.peer.map(\.endpoint), on: executors.main,
+                    configuration.listeners.peer.map { ($0.endpoint, $0.scheme.isSecure) },
+                    tls: tls.value.peer, on: executors.main,
                     options: ListenerOptions(configuration.listeners))
                 return LoopBound(port)
             }
             port = LoopBound(
                 try onLoop(executors.main) {
                     let port = ClientPort(
-                        actors, configuration, metrics: metrics, on: executors.main,
-                        logger: logger)
+                        actors, configuration, metrics: metrics, tls: tls.value.client,
+                        on: executors.main, logger: logger)
                     try port.listen(configuration.listeners)
                     return LoopBound(port)
                 }.value)
@@ -84,7 +89,7 @@ public final class MemberServer: Sendable {
 
     /// Who belongs to the cluster that this member founds or joins.
     private static func firstMembers(
-        _ configuration: Configuration, on loop: EventLoop
+        _ configuration: Configuration, _ tls: LoopBound<MemberTLS>, on loop: EventLoop
     ) throws -> FirstMembers {
         guard configuration.joinsExisting else { return try configuration.foundingMembers() }
         let urls = try configuration.otherPeerURLs()
@@ -92,7 +97,7 @@ public final class MemberServer: Sendable {
             loop.post {
                 let links = PeerLinks(
                     cluster: ClusterID(0), member: .none, urls: [],
-                    dialer: SocketDialer(on: loop), random: SystemRandom())
+                    dialer: tls.value.dialer(), random: SystemRandom())
                 let bound = LoopBound(links)
                 RemoteCluster.fetch(from: urls, over: links) { result in
                     bound.value.stop()
