@@ -1,14 +1,17 @@
 # make run     a member on 127.0.0.1:2379, data in default.etcd (more flags: make run FLAGS=...)
 # make cluster three members on 127.0.0.1: 2379, 22379 and 32379, data and logs in cluster.etcd
 # make test    all tests
+# make simulate SEEDS=1000  whole clusters in virtual time, from seeds (docs/simulation.md)
 # make bench   Cairn beside etcd 3.4 and 3.5, then three members of it beside three of etcd 3.5
 
 SWIFT ?= swift
 FLAGS ?=
+SEED ?= 1
+SEEDS ?= 100
 AMOUNT ?= 20s
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks
 
-.PHONY: build run cluster test sanitize fuzz chaos rivals bench format lint generate clean
+.PHONY: build run cluster test simulate sanitize fuzz chaos rivals bench format lint generate clean
 
 build:
 	@Scripts/install-dependencies.sh
@@ -28,6 +31,13 @@ test:
 	@Scripts/install-dependencies.sh test
 	@Scripts/python-clients.sh
 	@$(SWIFT) test
+
+# Whole clusters in virtual time, from seeds; a failure prints its seed (make simulate SEED=1
+# SEEDS=1000).
+simulate:
+	@Scripts/install-dependencies.sh test
+	@$(SWIFT) build -c release --product simulate --quiet
+	@.build/release/simulate --seed $(SEED) --seeds $(SEEDS) --brief $(FLAGS)
 
 # The tests of single components, with a watch on memory and on threads.
 sanitize:
@@ -69,6 +79,7 @@ format:
 lint:
 	@$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)
 	@Scripts/check-layers.sh
+	@Scripts/check-capabilities.sh
 
 # The C of the wire messages, from their .proto files.
 generate:
