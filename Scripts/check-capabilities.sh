@@ -24,6 +24,8 @@ Sources/Transport/EventLoop/                   threads and their clock
 Sources/Transport/Streams/                     sockets
 Sources/Node/Configuration/                    names of hosts, before there is a member
 Sources/Node/Logging/LogSink.swift             log files
+Sources/Node/Member/GeneratedCertificate.swift the files of -auto-tls, before there is a member
+Sources/Transport/TLS/TLSFiles.swift           certificates, as the operator changes them
 Sources/Node/Process/                          the process itself
 Sources/Node/Metrics/ProcessMetrics.swift      what is shown of the process
 Sources/Tools/                                 programs

@@ -104,7 +104,8 @@ enum HashComparison {
                     .skipped(
                         leader: leader, peer: answer.member,
                         reason: "the peer's CompactRevision \(peer.compacted.rawValue) "
-                            + "doesn't match leader's CompactRevision \(leader.compacted.rawValue)"))
+                            + "doesn't match leader's CompactRevision "
+                            + "\(leader.compacted.rawValue)"))
                 continue
             }
             verdict.checked += 1
