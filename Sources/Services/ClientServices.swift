@@ -53,7 +53,7 @@ package struct ClientServices: Sendable {
         WatchService(hub: watches, arenas: gate.arenas).register(in: &methods)
         cluster.register(in: &methods)
         maintenance.register(in: &methods)
-        HealthService(gate: gate).register(in: &methods)
+        HealthService(gate: gate, health: applier.health).register(in: &methods)
         methods.interceptor = { [presence = applier.presence] context in
             checkMetadata(context, hasLeader: presence.hasLeader)
                 ?? (presence.isLearner ? refusalOfLearner(context.method) : nil)

@@ -110,6 +110,7 @@ extension Applier.Settings {
             leases: LeaseSettings(configuration))
         maxLearners = configuration.maxLearners
         checksReconfiguration = configuration.checksReconfiguration
+        defragmentsOutOfService = configuration.featureGates["StopGRPCServiceOnDefrag"]
     }
 }
 
@@ -141,12 +142,14 @@ extension WatchSettings {
         self.init()
         progressNanoseconds = configuration.watch.progressNanoseconds
         fragmentBytes = configuration.limits.maxReceiveBytes
-        stopwatch = {
-            var time = timespec()
-            clock_gettime(CLOCK_MONOTONIC, &time)
-            return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-        }
+        stopwatch = monotonicClock
     }
+}
+
+@Sendable private func monotonicClock() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
 extension WatchCounters {
@@ -166,7 +169,10 @@ extension ApplierCounters {
         let store = metrics.store
         self.init(
             puts: store.puts, ranges: store.ranges, deletes: store.deletes, txns: store.txns,
-            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases))
+            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases),
+            times: ApplierTimes(
+                served: store.rangeTime, failed: store.failedRangeTime, hash: store.hashTime,
+                hashOfRevision: store.revisionHashTime, stopwatch: monotonicClock))
     }
 }
 

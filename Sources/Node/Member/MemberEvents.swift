@@ -155,6 +155,7 @@ final class MemberEvents: ApplierEvents {
     }
 
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool) {
+        metrics.setAlarm(alarm, isActive: isActive)
         logger.warning(
             isActive ? "alarm raised" : "alarm disarmed",
             metadata: .fields([

@@ -78,6 +78,7 @@ struct Recovery {
     let configuration: Configuration
     let executors: ExecutorTable
     let observeSync: @Sendable (UInt64) -> Void
+    let observeWrite: @Sendable (UInt64) -> Void
     /// Who belongs to the cluster, asked of a member that has no data yet.
     let firstMembers: () throws -> FirstMembers
     private let files = SystemFiles()
@@ -85,11 +86,13 @@ struct Recovery {
     init(
         _ configuration: Configuration, executors: ExecutorTable,
         observeSync: @escaping @Sendable (UInt64) -> Void,
+        observeWrite: @escaping @Sendable (UInt64) -> Void = { _ in },
         firstMembers: @escaping () throws -> FirstMembers
     ) {
         self.configuration = configuration
         self.executors = executors
         self.observeSync = observeSync
+        self.observeWrite = observeWrite
         self.firstMembers = firstMembers
     }
 
@@ -258,6 +261,7 @@ struct Recovery {
     private var walConfiguration: WALConfiguration {
         var wal = WALConfiguration(directory: configuration.walDirectory)
         wal.observeSync = observeSync
+        wal.observeWrite = observeWrite
         // Raft bounds what is under way (RaftNodeOptions.maxProposalBytes) and takes a refused write
         // for a failed disk, which it must not be only because a large one waits behind another.
         wal.mailboxBytes = .max / 2
