@@ -2,6 +2,7 @@
 // command line and the environment (CommandLineReader); nothing changes it afterwards.
 
 import Services
+import Transport
 
 /// The effective configuration of one member.
 public struct Configuration: Sendable {
@@ -18,6 +19,7 @@ public struct Configuration: Sendable {
     public let keepalive: Keepalive
     public let watch: Watch
     public let httpAccess: HTTPAccess
+    public let security: Security
     public let logging: Logging
     /// -feature-gates
     public let featureGates: FeatureGates
@@ -27,6 +29,9 @@ public struct Configuration: Sendable {
     public let maxLearners: Int
     /// -strict-reconfig-check: a change must leave a quorum that works.
     public let checksReconfiguration: Bool
+    /// -auth-token, -auth-token-ttl, -bcrypt-cost
+    public let auth: AuthSettings
+    public let corruption: Corruption
 
     /// Where the member's data lies (etcd's layout).
     public var memberDirectory: String { dataDirectory + "/member" }
@@ -80,6 +85,8 @@ public struct Configuration: Sendable {
         public let peerTimeoutNanoseconds: UInt64
 
         public var electionNanoseconds: UInt64 { heartbeatNanoseconds * UInt64(electionTicks) }
+        /// What a request may take (reference: semantics.md, Limits and interceptors).
+        var requestTimeoutNanoseconds: UInt64 { 5_000_000_000 + 2 * electionNanoseconds }
     }
 
     public struct Storage: Sendable {
@@ -114,6 +121,16 @@ public struct Configuration: Sendable {
         public var maxReceiveBytes: Int { maxRequestBytes + 524_288 }
     }
 
+    /// When members compare the hashes of their keys; times in nanoseconds.
+    public struct Corruption: Sendable {
+        /// The gate InitialCorruptCheck: before a member with data serves.
+        public let checksAtStart: Bool
+        /// -corrupt-check-time; nil is never.
+        public let interval: UInt64?
+        /// -compact-hash-check-time, with the gate CompactHashCheck; nil is never.
+        public let compactionInterval: UInt64?
+    }
+
     public struct Watch: Sendable {
         /// Between progress notifications.
         public let progressNanoseconds: UInt64
@@ -140,6 +157,26 @@ public struct Configuration: Sendable {
             self.origins = origins
             self.hosts = hosts
         }
+    }
+
+    /// TLS; the settings of a port are empty when it has none.
+    public struct Security: Sendable {
+        public let client: TLSSettings
+        public let peer: TLSSettings
+        /// -auto-tls
+        public let clientCertificate: GeneratedCertificate?
+        /// -peer-auto-tls
+        public let peerCertificate: GeneratedCertificate?
+    }
+
+    /// A certificate that the member makes for itself when it is not there.
+    public struct GeneratedCertificate: Sendable {
+        public let directory: String
+        public let files: TLSSettings.Pair
+        /// Names and addresses it is good for.
+        public let hosts: [String]
+        /// -self-signed-cert-validity
+        public let years: UInt64
     }
 
     public struct Logging: Sendable {

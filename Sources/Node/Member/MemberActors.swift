@@ -3,7 +3,7 @@
 
 import API
 import Consensus
-import Glibc
+import Logging
 import Services
 import Storage
 import Transport
@@ -20,29 +20,35 @@ struct MemberActors: Sendable {
     let events: MemberEvents
     let peers: ClusterPeers
     let snapshotter: MemberSnapshotter
+    let clock: any WallClock
     /// Nil when the operator wants none.
     let autoCompactor: AutoCompactor?
+    let corruption: CorruptionChecker
 
-    /// On the dialer's executor, where all of them will run.
-    /// - Parameter snapshotThread: where snapshots are made and read.
+    /// On the main executor, which is the dialer's.
+    /// - Parameter loggerOf: the logger of a part; of the member itself for "".
     init(
         _ recovered: RecoveredMember, _ configuration: Configuration,
-        dialer: any StreamDialer, snapshotThread: any ActorExecutor, metrics: ServerMetrics,
-        serverLog: ServerLog
+        _ capabilities: MemberCapabilities, dialer: any StreamDialer, metrics: ServerMetrics,
+        loggerOf: (_ part: String) -> Logger
     ) throws {
-        let executor = dialer.executor
+        let executor = capabilities.executors.main
+        let random = capabilities.random
+        clock = capabilities.clock
         identity = recovered.identity
         store = recovered.store
         log = recovered.log
-        let logger = serverLog.logger()
+        let logger = loggerOf("")
         let ids = RequestIDSource(
             member: identity.member,
-            startMilliseconds: SystemClock().nanosecondsSinceEpoch / 1_000_000)
-        events = MemberEvents(identity, metrics: metrics, logger: logger)
+            startMilliseconds: capabilities.clock.nanosecondsSinceEpoch / 1_000_000)
+        events = MemberEvents(
+            identity, metrics: metrics, logger: logger, clock: capabilities.clock,
+            fail: capabilities.fail)
         let links = PeerLinks(
             cluster: identity.cluster, member: identity.member,
             urls: configuration.advertised.peer.map(\.description), dialer: dialer,
-            random: SystemRandom())
+            random: random)
         let raftPeers = RaftPeers(
             member: identity.member, links: links,
             metrics: PeerMetrics(metrics.registry, own: identity.member), logger: logger,
@@ -50,28 +56,33 @@ struct MemberActors: Sendable {
             onRemoval: { [weak events] in events?.wasRemoved(saidBy: $0) })
         peers = ClusterPeers(raftPeers, own: identity.member)
         watches = WatchHub(
-            identity, store: store, settings: WatchSettings(configuration), on: executor,
-            random: SystemRandom(), counters: WatchCounters(metrics.watch))
+            identity, store: store,
+            settings: WatchSettings(configuration, stopwatch: capabilities.stopwatch),
+            on: executor, random: random, counters: WatchCounters(metrics.watch))
         applier = try Applier(
             identity, settings: Applier.Settings(configuration), store: store, watches: watches,
             leasedKeys: recovered.summary.leases, ids: ids, on: executor, events: events,
-            others: peers, counters: ApplierCounters(metrics), logger: logger)
+            others: peers,
+            counters: ApplierCounters(metrics, stopwatch: capabilities.stopwatch),
+            logger: logger)
         snapshotter = MemberSnapshotter(
             identity.member, applier, store,
             SnapshotPlace(
                 cluster: identity.cluster, path: configuration.storePath,
-                quotaBytes: configuration.storage.quotaBytes ?? -1, thread: snapshotThread),
-            over: PeerSnapshotLane(links), random: SystemRandom(),
+                quotaBytes: configuration.storage.quotaBytes ?? -1,
+                thread: capabilities.executors.snapshots),
+            over: PeerSnapshotLane(links), random: random,
             events: SnapshotReports(metrics.snapshots, logger: logger))
         raft = try RaftNode(
             id: identity.member, options: RaftNodeOptions(configuration),
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
-            peers: raftPeers, machine: applier, snapshotter: snapshotter, random: SystemRandom(),
-            logger: serverLog.logger("raft"))
+            peers: raftPeers, machine: applier, snapshotter: snapshotter, random: random,
+            logger: loggerOf("raft"))
         raftPeers.attach(raft)
         snapshotter.attach(raft)
         events.follow(peers)
-        let membership = applier.assumeIsolated { $0.membership }
+        let (membership, alarms) = applier.assumeIsolated { ($0.membership, $0.alarms) }
+        for alarm in alarms.list(.none) { metrics.setAlarm(alarm, isActive: true) }
         guard !membership.removed.contains(identity.member) else {
             throw RecoveryError(
                 description: "the member has been permanently removed from the cluster")
@@ -86,15 +97,27 @@ struct MemberActors: Sendable {
         services = ClientServices(
             raft: raft, applier: applier, ids: ids,
             maxRequestBytes: configuration.limits.maxRequestBytes,
-            maxTxnOperations: configuration.limits.maxTxnOperations, clock: SystemClock(),
-            isPeerURL: { (try? ServerURL(parsing: $0)) != nil })
+            maxTxnOperations: configuration.limits.maxTxnOperations, clock: capabilities.clock,
+            isPeerURL: { (try? ServerURL(parsing: $0)) != nil },
+            passwords: PasswordWorker(
+                on: capabilities.executors.passwords, random: capabilities.random))
         autoCompactor = configuration.storage.autoCompaction.map {
             [services, events, applier] policy in
             AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
                 events.autoCompaction($0, policy)
             }
         }
+        corruption = CorruptionChecker(
+            CorruptionSettings(configuration), of: applier, on: executor
+        ) { [events] in events.corruption($0) }
         applier.assumeIsolated { [raft] in $0.attach(raft) }
+    }
+
+    /// Lets all go that acts by itself. On the executor.
+    func start() {
+        raft.assumeIsolated { $0.start() }
+        autoCompactor?.assumeIsolated { $0.start() }
+        corruption.assumeIsolated { $0.start() }
     }
 }
 
@@ -105,12 +128,21 @@ extension Applier.Settings {
             name: configuration.name,
             clientURLs: configuration.advertised.client.map(\.description),
             quotaBytes: quota, reportedQuota: quota ?? -1,
-            // Reference: semantics.md, Limits and interceptors.
-            requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds,
+            requestTimeoutNanoseconds: configuration.raft.requestTimeoutNanoseconds,
             leases: LeaseSettings(configuration))
         maxLearners = configuration.maxLearners
+        auth = configuration.auth
         checksReconfiguration = configuration.checksReconfiguration
         defragmentsOutOfService = configuration.featureGates["StopGRPCServiceOnDefrag"]
+    }
+}
+
+extension CorruptionSettings {
+    init(_ configuration: Configuration) {
+        self.init(
+            interval: configuration.corruption.interval,
+            compactionInterval: configuration.corruption.compactionInterval,
+            timeout: configuration.raft.requestTimeoutNanoseconds)
     }
 }
 
@@ -138,18 +170,12 @@ extension RaftNodeOptions {
 }
 
 extension WatchSettings {
-    init(_ configuration: Configuration) {
+    init(_ configuration: Configuration, stopwatch: @escaping @Sendable () -> UInt64) {
         self.init()
         progressNanoseconds = configuration.watch.progressNanoseconds
         fragmentBytes = configuration.limits.maxReceiveBytes
-        stopwatch = monotonicClock
+        self.stopwatch = stopwatch
     }
-}
-
-@Sendable private func monotonicClock() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
 extension WatchCounters {
@@ -165,14 +191,15 @@ extension WatchCounters {
 }
 
 extension ApplierCounters {
-    init(_ metrics: ServerMetrics) {
+    init(_ metrics: ServerMetrics, stopwatch: @escaping @Sendable () -> UInt64) {
         let store = metrics.store
         self.init(
             puts: store.puts, ranges: store.ranges, deletes: store.deletes, txns: store.txns,
             putBytes: store.putBytes, leases: LeaseCounters(metrics.leases),
+            authRevision: store.authRevision,
             times: ApplierTimes(
                 served: store.rangeTime, failed: store.failedRangeTime, hash: store.hashTime,
-                hashOfRevision: store.revisionHashTime, stopwatch: monotonicClock))
+                hashOfRevision: store.revisionHashTime, stopwatch: stopwatch))
     }
 }
 

@@ -15,6 +15,7 @@ public final class MemberServer: Sendable {
     private let logger: Logger
     private let log: WriteAheadLog
     private let lock: DirectoryLock
+    private let isNew: Bool
     private let actors: MemberActors
     private let port: LoopBound<ClientPort>
     private let peerPort: LoopBound<PeerPort>
@@ -29,12 +30,16 @@ public final class MemberServer: Sendable {
         let executors = try ExecutorTable()
         self.executors = executors
         do {
-            let recovery = Recovery(configuration, executors: executors) {
+            let tls = try onLoop(executors.main) {
+                LoopBound(try MemberTLS(configuration, on: executors.main, logger: logger))
+            }
+            let capabilities = MemberCapabilities.system(executors.executors)
+            let recovery = Recovery(configuration, capabilities) {
                 metrics.disk.walFsync.observe($0)
             } observeWrite: {
                 metrics.disk.walWrite.observe($0)
             } firstMembers: {
-                try Self.firstMembers(configuration, on: executors.main)
+                try Self.firstMembers(configuration, tls, on: executors.main)
             }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
@@ -43,25 +48,28 @@ public final class MemberServer: Sendable {
             metrics.store.quotaBytes.set(configuration.storage.quotaBytes ?? -1)
             log = recovered.log
             lock = recovered.lock
+            isNew = recovered.isNew
             let actors = try onLoop(executors.main) {
                 try MemberActors(
-                    recovered, configuration, dialer: SocketDialer(on: executors.main),
-                    snapshotThread: executors.snapshots, metrics: metrics, serverLog: serverLog)
+                    recovered, configuration, capabilities,
+                    dialer: tls.value.dialer(), metrics: metrics,
+                    loggerOf: { serverLog.logger($0) })
             }
             self.actors = actors
             peerPort = try onLoop(executors.main) {
                 let port = PeerPort(
                     actors, configuration, on: executors.main, logger: logger)
                 try port.listen(
-                    configuration.listeners.peer.map(\.endpoint), on: executors.main,
+                    configuration.listeners.peer.map { ($0.endpoint, $0.scheme.isSecure) },
+                    tls: tls.value.peer, on: executors.main,
                     options: ListenerOptions(configuration.listeners))
                 return LoopBound(port)
             }
             port = LoopBound(
                 try onLoop(executors.main) {
                     let port = ClientPort(
-                        actors, configuration, metrics: metrics, on: executors.main,
-                        logger: logger)
+                        actors, configuration, metrics: metrics, tls: tls.value.client,
+                        on: executors.main, logger: logger)
                     try port.listen(configuration.listeners)
                     return LoopBound(port)
                 }.value)
@@ -86,7 +94,7 @@ public final class MemberServer: Sendable {
 
     /// Who belongs to the cluster that this member founds or joins.
     private static func firstMembers(
-        _ configuration: Configuration, on loop: EventLoop
+        _ configuration: Configuration, _ tls: LoopBound<MemberTLS>, on loop: EventLoop
     ) throws -> FirstMembers {
         guard configuration.joinsExisting else { return try configuration.foundingMembers() }
         let urls = try configuration.otherPeerURLs()
@@ -94,7 +102,7 @@ public final class MemberServer: Sendable {
             loop.post {
                 let links = PeerLinks(
                     cluster: ClusterID(0), member: .none, urls: [],
-                    dialer: SocketDialer(on: loop), random: SystemRandom())
+                    dialer: tls.value.dialer(), random: SystemRandom())
                 let bound = LoopBound(links)
                 RemoteCluster.fetch(from: urls, over: links) { result in
                     bound.value.stop()
@@ -113,7 +121,7 @@ public final class MemberServer: Sendable {
     /// Lets Raft go, and serves clients once the member has published itself: for as long as there
     /// is no quorum, that takes.
     /// - Parameter ready: called once, on a thread of the member: when clients are served, or with
-    ///   `EntryStoreFailure` when the log cannot take what a start writes.
+    ///   the reason why it never will, such as `EntryStoreFailure`.
     public func start(_ ready: @escaping @Sendable (Result<Void, any Error>) -> Void) {
         actors.events.whenReady { [executors, logger, port] result in
             executors.main.post {
@@ -123,9 +131,14 @@ public final class MemberServer: Sendable {
                 ready(result)
             }
         }
-        executors.main.post { [actors] in
-            actors.raft.assumeIsolated { $0.start() }
-            actors.autoCompactor?.assumeIsolated { $0.start() }
+        executors.main.post { [actors, corruption = configuration.corruption, isNew] in
+            guard corruption.checksAtStart, !isNew else { return actors.start() }
+            actors.corruption.assumeIsolated { checker in
+                checker.checkAtStart { failure in
+                    guard let failure else { return actors.start() }
+                    actors.events.cannotServe(CorruptMember(description: failure))
+                }
+            }
         }
     }
 
@@ -174,6 +187,7 @@ public final class MemberServer: Sendable {
         attempt("commit the store") { done in
             executors.main.post { [actors] in
                 actors.autoCompactor?.assumeIsolated { $0.stop() }
+                actors.corruption.assumeIsolated { $0.stop() }
                 actors.applier.assumeIsolated { $0.detach() }
                 actors.store.assumeIsolated { store in
                     store.flush { error in
@@ -207,6 +221,11 @@ public final class MemberServer: Sendable {
     public func serve(_ open: @escaping @Sendable (EventLoop) -> any ByteStream) {
         executors.main.post { [port, main = executors.main] in port.value.serve(open(main)) }
     }
+}
+
+/// Other members hold other keys than this one (-feature-gates=InitialCorruptCheck).
+struct CorruptMember: Error, CustomStringConvertible {
+    let description: String
 }
 
 /// A value that is touched on one loop only.

@@ -54,16 +54,11 @@ public struct ServerMetrics: Sendable {
         }
     }
 
-    /// An alarm was raised or disarmed.
-    public func setAlarm(_ alarm: AlarmFields, isActive: Bool) {
-        let type: String
-        switch alarm.alarm {
-        case .noSpace: type = "NOSPACE"
-        case .corrupt: type = "CORRUPT"
-        case .none: return
-        }
+    /// An alarm of any member was raised or cleared.
+    func setAlarm(_ alarm: AlarmFields, isActive: Bool) {
+        guard let type = alarm.metricName else { return }
         registry.gauge(
-            "etcd_debugging_server_alarms", "Alarms of each member. 1 for an active one.",
+            "etcd_debugging_server_alarms", "Alarms for every member in cluster.",
             ("server_id", alarm.member.hex), ("alarm_type", type)
         ).set(isActive ? 1 : 0)
     }
@@ -149,6 +144,7 @@ public struct StoreMetrics: Sendable {
     public let fileBytes: Gauge
     public let usedBytes: Gauge
     public let putBytes: Gauge
+    public let authRevision: Gauge
     public let quotaBytes: Gauge
     public let compactedRevisions: Counter
     /// Unix time in seconds.
@@ -179,6 +175,8 @@ public struct StoreMetrics: Sendable {
             "etcd_mvcc_db_total_size_in_bytes", "Size of the backend file in bytes.")
         usedBytes = registry.gauge(
             "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of the backend file in use.")
+        authRevision = registry.gauge(
+            "etcd_debugging_auth_revision", "The current revision of auth store.")
         putBytes = registry.gauge(
             "etcd_debugging_mvcc_total_put_size_in_bytes",
             "Bytes of keys and values put since the start.")
@@ -261,5 +259,16 @@ public struct HealthMetrics: Sendable {
             "etcd_server_healthchecks_total", "The total number of each kind of healthcheck.",
             ("type", type), ("name", name), ("status", succeeded ? "success" : "error")
         ).increment()
+    }
+}
+
+extension AlarmFields {
+    /// Its kind, as a label; nil for what is no alarm.
+    fileprivate var metricName: String? {
+        switch alarm {
+        case .none: nil
+        case .noSpace: "NOSPACE"
+        case .corrupt: "CORRUPT"
+        }
     }
 }

@@ -14,11 +14,14 @@ package struct ApplierCounters: Sendable {
     package let putBytes: Gauge
     package let leases: LeaseCounters
     package let times: ApplierTimes
+    /// The revision of users and roles.
+    package let authRevision: Gauge
 
     package init(
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
         txns: Counter = Counter(), putBytes: Gauge = Gauge(),
-        leases: LeaseCounters = LeaseCounters(), times: ApplierTimes = ApplierTimes()
+        leases: LeaseCounters = LeaseCounters(), authRevision: Gauge = Gauge(),
+        times: ApplierTimes = ApplierTimes()
     ) {
         self.puts = puts
         self.ranges = ranges
@@ -26,6 +29,7 @@ package struct ApplierCounters: Sendable {
         self.txns = txns
         self.putBytes = putBytes
         self.leases = leases
+        self.authRevision = authRevision
         self.times = times
     }
 }
