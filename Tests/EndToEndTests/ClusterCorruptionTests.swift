@@ -43,7 +43,9 @@ extension EndToEnd {
             let refusal = try corrupt.startExpectingRefusal()
             #expect(refusal.status == 1)
             #expect(
-                refusal.log.contains { $0.message == "found different hash values from remote peer" })
+                refusal.log.contains {
+                    $0.message == "found different hash values from remote peer"
+                })
             // One that is whole starts with the same check.
             let whole = cluster.members[(leader + 2) % 3]
             whole.end(by: SIGTERM)

@@ -16,7 +16,8 @@ private func answer(_ report: HashReport) -> HashAnswer {
     HashAnswer(member: report.member, report: .success(report))
 }
 
-private func silence(_ member: UInt64, _ status: Status = Status(.unavailable, "gone")) -> HashAnswer
+private func silence(_ member: UInt64, _ status: Status = Status(.unavailable, "gone"))
+    -> HashAnswer
 {
     HashAnswer(member: MemberID(member), report: .failure(status))
 }
@@ -82,13 +83,15 @@ struct HashComparisonTests {
 
     @Test("After a compaction the majority is right, the leader or not")
     func majority() {
-        let follower = HashComparison.compaction(own, [answer(report(0xB)), answer(report(0xC, 2))])
+        let follower = HashComparison.compaction(
+            own, [answer(report(0xB)), answer(report(0xC, 2))])
         #expect(follower.corrupt == [MemberID(0xC)])
         let leader = HashComparison.compaction(
             own, [answer(report(0xB, 2)), answer(report(0xC, 2))])
         #expect(leader.corrupt == [a])
         let two = HashComparison.compaction(
-            own, [
+            own,
+            [
                 answer(report(0xB)), answer(report(0xC)), answer(report(0xD, 2)),
                 answer(report(0xE, 3)),
             ])

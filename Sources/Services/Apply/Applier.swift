@@ -334,7 +334,8 @@ package actor Applier: StateMachine {
         case .clusterMemberAttrSet(let request): return try setAttributes(request)
         case .clusterVersionSet(let request): return try setClusterVersion(request)
         case .compaction(let request): return try compact(request)
-        case .range, .downgradeInfoSet:
+        case .downgradeInfoSet(let request): return try setDowngrade(request)
+        case .range:
             throw ApplyFailure("an entry asks for \(operation), which is not served yet")
         }
     }

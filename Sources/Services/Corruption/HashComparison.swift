@@ -103,7 +103,8 @@ enum HashComparison {
                 verdict.findings.append(
                     .skipped(
                         leader: leader, peer: answer.member,
-                        reason: "the peer's CompactRevision \(peer.compacted.rawValue) doesn't match "
+                        reason:
+                            "the peer's CompactRevision \(peer.compacted.rawValue) doesn't match "
                             + "leader's CompactRevision \(leader.compacted.rawValue)"))
                 continue
             }

@@ -18,6 +18,9 @@ struct MaintenanceService: Sendable {
         methods.unary("/etcdserverpb.Maintenance/MoveLeader") { call, bytes in
             moveLeader(bytes, call)
         }
+        methods.unary("/etcdserverpb.Maintenance/Downgrade") { call, bytes in
+            downgrade(bytes, call)
+        }
     }
 
     func status(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
@@ -71,7 +74,8 @@ extension Applier {
         if leader == .none { fields.errors.append(Status.noLeader.message) }
         fields.errors += alarms.list(.none).map(\.text)
         fields.storageVersion = storageVersion ?? ""
-        fields.downgrade = (isEnabled: false, targetVersion: "")
+        let target = membership.downgradeTarget
+        fields.downgrade = (isEnabled: target != nil, targetVersion: target ?? "")
         return fields
     }
 }
