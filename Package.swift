@@ -50,6 +50,8 @@ let package = Package(
         system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
         system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
         system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
+        system("CSSL", pkgConfig: "libssl", apt: "libssl-dev"),
+        system("CCrypt", pkgConfig: "libxcrypt", apt: "libcrypt-dev"),
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         system("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
@@ -63,7 +65,7 @@ let package = Package(
         library(
             "Transport", path: "Sources/Transport",
             [
-                "API", "CLibuv", "CNghttp2", "CZlib",
+                "API", "CLibuv", "CNghttp2", "CSSL", "CZlib",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
@@ -82,7 +84,7 @@ let package = Package(
         library(
             "Services", path: "Sources/Services",
             [
-                "API", "Transport", "Storage", "Consensus", "COpenSSL",
+                "API", "Transport", "Storage", "Consensus", "CCrypt", "COpenSSL",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -106,11 +108,39 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ], path: "Benchmarks/cairn-bench", swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "cairn-chaos",
+            dependencies: [
+                "API", "Transport", "Checkers", "Workloads", "Faults", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Chaos", swiftSettings: swiftSettings),
 
         // What several test targets share: a deterministic executor, seeded chance.
         library("TestSupport", path: "Tests/TestSupport", ["API"]),
+        // Networks that can be cut and links that are slow, for members in processes.
+        library("Faults", path: "Tests/Faults", []),
+        // Histories of what clients saw, and whether a correct store could have made them.
+        library("Checkers", path: "Tests/Checkers", []),
+        // Clients that make such histories, in the simulator and over sockets.
+        library("Workloads", path: "Tests/Workloads", ["API", "Checkers"]),
+
+        // Whole members in virtual time (docs/simulation.md).
+        library(
+            "Simulation", path: "Tests/Simulation",
+            [
+                "API", "Transport", "Consensus", "Storage", "Services", "Node", "TestSupport",
+                "Checkers", "Workloads",
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Simulate", swiftSettings: swiftSettings),
 
         tests("API", ["API"]),
+        tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API"]),
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"]),
@@ -120,7 +150,9 @@ let package = Package(
             "Node",
             ["Node", "API", "Transport", "Services", "Storage", "Consensus", "TestSupport"],
             resources: ["Reference"]),
-        tests("EndToEnd", ["Node", "API", "Transport", "TestSupport"], resources: ["Python"]),
+        tests(
+            "EndToEnd", ["Node", "API", "Transport", "TestSupport", "Faults"],
+            resources: ["Python"]),
     ]
 )
 

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 packages=(
-    pkg-config libuv1-dev libnghttp2-dev liblmdb-dev libprotobuf-c-dev libssl-dev zlib1g-dev
+    pkg-config libuv1-dev libnghttp2-dev liblmdb-dev libprotobuf-c-dev libssl-dev libcrypt-dev zlib1g-dev
     libzstd-dev
 )
 case "${1:-}" in

@@ -14,16 +14,21 @@ package struct ClientServices: Sendable {
     private let watches: WatchHub
     private let clock: any WallClock
     private let isPeerURL: @Sendable (String) -> Bool
+    private let passwords: PasswordWorker
 
     /// - Parameters:
     ///   - maxRequestBytes: the largest proposal.
     ///   - maxTxnOperations: the longest list of a transaction.
     ///   - isPeerURL: whether a text is the peer URL of a member.
+    ///   - passwords: nil hashes where Raft runs, which stands still meanwhile.
     package init(
         raft: RaftNode, applier: Applier, ids: RequestIDSource, maxRequestBytes: Int,
         maxTxnOperations: Int = Limits.txnOperations, clock: any WallClock,
-        isPeerURL: @escaping @Sendable (String) -> Bool
+        isPeerURL: @escaping @Sendable (String) -> Bool, passwords: PasswordWorker? = nil
     ) {
+        self.passwords =
+            passwords
+            ?? PasswordWorker(on: raft.executor, random: applier.watches.random)
         gate = ProposalGate(
             raft: raft, applier: applier, ids: ids, maxRequestBytes: maxRequestBytes)
         reads = ReadGate(raft: raft, applier: applier)
@@ -42,7 +47,8 @@ package struct ClientServices: Sendable {
     /// The table of methods for the servers of all threads.
     /// - Parameter instrument: makes the counters of each.
     package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
-        var methods = GRPCMethods(instrument: instrument)
+        var methods = GuardedMethods(
+            GRPCMethods(instrument: instrument), behind: Doorkeeper(applier, clock))
         let kv = kv
         let leases = leases
         kv.register(in: &methods)
@@ -54,13 +60,18 @@ package struct ClientServices: Sendable {
         cluster.register(in: &methods)
         maintenance.register(in: &methods)
         HealthService(gate: gate).register(in: &methods)
-        methods.interceptor = { [presence = applier.presence] context in
+        auth.register(in: &methods)
+        var open = methods.methods
+        open.interceptor = { [presence = applier.presence] context in
             checkMetadata(context, hasLeader: presence.hasLeader)
                 ?? (presence.isLearner ? refusalOfLearner(context.method) : nil)
         }
-        return methods
+        return open
     }
 
+    private var auth: AuthService {
+        AuthService(gate: gate, reads: reads, passwords: passwords, clock: clock)
+    }
     private var leases: LeaseService { LeaseService(gate: gate, reads: reads, ids: ids) }
     private var maintenance: MaintenanceService { MaintenanceService(gate: gate, reads: reads) }
     private var cluster: ClusterService {
@@ -104,7 +115,7 @@ extension ClientServices {
         var request = ByteBuffer()
         request.appendField(1, int64: revision.rawValue)
         request.withUnsafeBytes {
-            kv.compact($0, OutcomeReply(answer))
+            kv.compact($0, as: .member, OutcomeReply(answer))
         }
     }
 }

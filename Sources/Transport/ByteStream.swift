@@ -1,5 +1,5 @@
-// The one interface behind which transports are interchangeable: TCP, Unix socket, memory, and
-// later TLS and the simulated network. What is above (HTTP/2, HTTP/1.1, peer links) cannot tell.
+// The one interface behind which transports are interchangeable: TCP, Unix socket, memory,
+// TLS over any of them, and later the simulated network. What is above (HTTP/2, HTTP/1.1, peer links) cannot tell.
 
 import API
 
@@ -14,6 +14,9 @@ public protocol ByteStream: AnyObject {
     /// Addresses as `host:port` or the path of a Unix socket, for logs.
     var localAddress: String { get }
     var remoteAddress: String { get }
+
+    /// What is known of the other side by TLS; nil without TLS.
+    var security: StreamSecurity? { get }
 
     /// Begins or goes on calling `received`.
     func resumeReading()
@@ -32,6 +35,24 @@ public protocol ByteStream: AnyObject {
     func close()
     /// Closes at once and forgets what is buffered.
     func abort()
+}
+
+extension ByteStream {
+    public var security: StreamSecurity? { nil }
+}
+
+/// What TLS says of a stream.
+public struct StreamSecurity: Hashable, Sendable {
+    /// The common name of the client's certificate, which was verified. Nil if it has none, and
+    /// where names of certificates do not count (no -client-cert-auth).
+    public let commonName: String?
+    /// Whether an earlier handshake was taken up again.
+    public let isResumed: Bool
+
+    public init(commonName: String?, isResumed: Bool = false) {
+        self.commonName = commonName
+        self.isResumed = isResumed
+    }
 }
 
 /// Callbacks of a stream, on its executor.

@@ -38,7 +38,7 @@ enum Decoders {
     }
 
     static func weigh(_ request: InternalRaftRequest) -> Int {
-        let sum = request.username.utf8.count
+        let sum = request.username.bytes.count
         switch request.operation {
         case .txn(let txn): return sum &+ weigh(txn)
         case .put(let put): return sum &+ weigh(put.key) &+ weigh(put.value)
@@ -84,7 +84,8 @@ struct FuzzTests {
             HostileMessageTests.nested(5),
             encoded {
                 $0.appendClusterMemberAttrSet(
-                    ProposalHeader(id: RequestID(1), username: "alice"), member: MemberID(2),
+                    ProposalHeader(id: RequestID(1), username: AuthName("alice")),
+                    member: MemberID(2),
                     name: "m0", clientURLs: ["http://127.0.0.1:2379", "http://[::1]:2379"])
             },
             encoded {

@@ -128,7 +128,7 @@ struct WritingTests {
         }
         #expect(bytes == [0x22, 6] + put + [0xa2, 0x06, 3, 8, 0xac, 2])
         let read = try InternalRaftRequest.decode(bytes, in: arena)
-        #expect(read.id == RequestID(300) && read.username == "" && read.authRevision == 0)
+        #expect(read.id == RequestID(300) && read.username == .none && read.authRevision == 0)
         guard case .put(let request) = read.operation else {
             Issue.record("no put in the proposal")
             return
@@ -161,14 +161,14 @@ struct WritingTests {
 
         let version = encoded {
             $0.appendClusterVersionSet(
-                ProposalHeader(id: RequestID(1), username: "u", authRevision: 2),
+                ProposalHeader(id: RequestID(1), username: AuthName("u"), authRevision: 2),
                 version: "3.7.0")
         }
         #expect(
             version == [0xa2, 0x06, 7, 8, 1, 0x12, 1, 0x75, 0x18, 2, 0xa2, 0x51, 7, 0x0a, 5]
                 + Array("3.7.0".utf8))
         let second = try InternalRaftRequest.decode(version, in: arena)
-        #expect(second.username == "u" && second.authRevision == 2)
+        #expect(second.username == AuthName("u") && second.authRevision == 2)
         guard case .clusterVersionSet(let raised) = second.operation else {
             Issue.record("no version in the proposal")
             return

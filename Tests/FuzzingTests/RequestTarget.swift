@@ -107,7 +107,7 @@ package final class RequestTarget: FuzzTarget {
     ) throws {
         var payload = ByteBuffer()
         payload.appendProposal(
-            ProposalHeader(id: RequestID(7), username: "u"), kind, request: bytes)
+            ProposalHeader(id: RequestID(7), username: AuthName("u")), kind, request: bytes)
         logArena.reset()
         let request: InternalRaftRequest
         do {
@@ -116,7 +116,8 @@ package final class RequestTarget: FuzzTarget {
         } catch {
             throw Finding("a request of kind \(kind) was taken, its entry is refused: \(error)")
         }
-        try demand(request.id == RequestID(7) && request.username == "u", "the header is lost")
+        try demand(
+            request.id == RequestID(7) && request.username == AuthName("u"), "the header is lost")
         let pointer: UnsafeRawPointer? =
             switch request.operation {
             case .range(let request): request.rawPointer

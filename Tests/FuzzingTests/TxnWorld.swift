@@ -123,7 +123,7 @@ final class TxnWorld {
             payload,
             ClientProposal(
                 id: RequestID(lastIndex.rawValue + 1), payload: payload, operation: .txn(txn),
-                arena: Arena(), from: pool, reply: answer, applier: applier))
+                arena: Arena(), from: pool, as: .nobody, reply: answer, applier: applier))
         return answer
     }
 
@@ -144,7 +144,7 @@ final class TxnWorld {
     func read(_ txn: TxnRequest) -> Answer {
         let answer = Answer()
         let pending = PendingTxn(
-            txn, of: applier, arena: Arena(), from: ArenaPool(), reply: answer)
+            txn, of: applier, arena: Arena(), from: ArenaPool(), as: .nobody, reply: answer)
         core.turn { applier.assumeIsolated { pending.serve(from: $0) } }
         return answer
     }

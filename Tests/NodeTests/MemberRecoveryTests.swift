@@ -27,7 +27,7 @@ private final class Place {
 
     func open() throws -> RecoveredMember {
         let configuration = try configuration
-        return try Recovery(configuration, executors: executors) { _ in
+        return try Recovery(configuration, .system(executors.executors)) { _ in
         } firstMembers: {
             try configuration.foundingMembers()
         }.open()

@@ -129,7 +129,7 @@ struct DowngradeStories {
             $0.appendField(2, string: version)
         }
         return member.call { life, caller in
-            request.withUnsafeBytes { life.maintenance.downgrade($0, caller) }
+            request.withUnsafeBytes { life.maintenance.downgrade($0, as: .nobody, caller) }
         }
     }
 

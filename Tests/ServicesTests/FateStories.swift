@@ -70,7 +70,7 @@ struct FateStories {
         }
         let proposal = ClientProposal(
             id: RequestID(99), payload: payload, operation: .put(decoded), arena: arena,
-            from: ArenaPool(), reply: caller, applier: applier)
+            from: ArenaPool(), as: .nobody, reply: caller, applier: applier)
         core.turn {
             applier.assumeIsolated { $0.limitTime(of: proposal) }
             proposal.forwarded()

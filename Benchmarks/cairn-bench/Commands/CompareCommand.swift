@@ -27,6 +27,9 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Only servers whose name contains this.")
     var server = ""
 
+    @Option(help: "Members of each cluster; more than one leaves etcd 3.4 out.")
+    var members = 1
+
     @Option(help: "How often each server is measured; the table shows the median.")
     var rounds = 1
 
@@ -40,19 +43,23 @@ struct CompareCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard rounds >= 1, threads >= 1 else {
-            throw ValidationError("--rounds and --threads must be at least 1")
+        guard rounds >= 1, threads >= 1, members >= 1 else {
+            throw ValidationError("--rounds, --threads and --members must be at least 1")
         }
     }
 
     func run() throws {
         let kinds = ServerKind.all(cairn: cairn, rivals: rivals)
-            .filter { server.isEmpty || $0.name.contains(server) }
+            .filter {
+                server.isEmpty ? members == 1 || $0.name != "etcd 3.4" : $0.name.contains(server)
+            }
         for kind in kinds where !kind.isThere {
             note("\(kind.name) is left out: there is no \(kind.binary.path)")
         }
-        let workloads = CompareWorkloads.all(quick: quick, large: large)
-            .filter { only.isEmpty || $0.title.contains(only) }
+        let workloads = CompareWorkloads.all(
+            quick: quick, large: large, isCluster: members > 1
+        )
+        .filter { only.isEmpty || $0.title.contains(only) }
         guard !workloads.isEmpty, kinds.contains(where: \.isThere) else {
             throw ValidationError("nothing to measure")
         }
@@ -78,11 +85,15 @@ struct CompareCommand: ParsableCommand {
     private func measure(
         _ kind: ServerKind, _ workloads: [Workload], in folder: URL, into pass: inout Comparison
     ) throws {
-        let server = try RunningServer(kind, dataIn: folder)
-        defer { server.stop() }
+        let servers =
+            members == 1
+            ? [try RunningServer(kind, dataIn: folder)]
+            : try RunningServer.cluster(of: members, kind, dataIn: folder)
+        defer { for server in servers { server.stop() } }
         // What a server does at its start is not rest.
         Thread.sleep(forTimeInterval: 2)
-        if let usage = ProcessUsage(of: server.processID) {
+        let processes = servers.map(\.processID)
+        if let usage = ProcessUsage(sumOf: processes) {
             pass.idle.append(
                 Comparison.Idle(
                     server: kind.name, residentBytes: usage.residentBytes,
@@ -91,15 +102,29 @@ struct CompareCommand: ParsableCommand {
         var isFilled = false
         for workload in workloads {
             note("\(kind.name): \(workload.title)")
+            let port = try asked(workload.asked, of: servers).clientPort
             let run = Run(
                 workload: workload,
-                target: .server(.tcp(host: "127.0.0.1", port: server.clientPort)),
-                server: .process(server.processID), serverName: kind.name, threads: threads,
+                target: .server(.tcp(host: "127.0.0.1", port: port)),
+                server: .processes(processes), serverName: kind.name, threads: threads,
                 // Guarded writes begin with what the puts have told.
                 fills: !isFilled || workload.operation == .txn)
             pass.measurements.append(try run.measure())
             if workload.operation.reads { isFilled = true }
         }
+    }
+
+    /// The member that leads, or one that does not.
+    private func asked(
+        _ member: AskedMember?, of servers: [RunningServer]
+    ) throws -> RunningServer {
+        guard let member else { return servers[0] }
+        for server in servers {
+            let administrator = try Administrator(port: server.clientPort)
+            defer { administrator.close() }
+            if try administrator.leads() == (member == .leader) { return server }
+        }
+        throw ServerFailure(description: "no \(member.rawValue) among \(servers.count) members")
     }
 
     /// For whoever watches; the table goes to standard output alone.
@@ -110,14 +135,17 @@ struct CompareCommand: ParsableCommand {
 
 /// What is compared by default.
 enum CompareWorkloads {
-    static func all(quick: Bool, large: Bool) -> [Workload] {
+    static func all(quick: Bool, large: Bool, isCluster: Bool = false) -> [Workload] {
         let scale = quick ? 10 : 1
-        var all = [
-            workload(.put, 10, 50, 300_000), workload(.range, 10, 50, 500_000),
-            workload(.serializableRange, 10, 50, 500_000), workload(.mixed, 10, 50, 300_000),
-            workload(.txn, 10, 50, 300_000),
-            workload(.put, 1, 1, 20_000), workload(.range, 1, 1, 40_000),
-        ]
+        var all =
+            isCluster
+            ? cluster
+            : [
+                workload(.put, 10, 50, 300_000), workload(.range, 10, 50, 500_000),
+                workload(.serializableRange, 10, 50, 500_000), workload(.mixed, 10, 50, 300_000),
+                workload(.txn, 10, 50, 300_000),
+                workload(.put, 1, 1, 20_000), workload(.range, 1, 1, 40_000),
+            ]
         if large {
             all += [
                 workload(.put, 10, 10, 20_000, valueSize: 16 << 10),
@@ -133,14 +161,26 @@ enum CompareWorkloads {
         }
     }
 
+    /// What the members cost each other: writes, and reads that ask the leader.
+    private static var cluster: [Workload] {
+        [
+            workload(.put, 10, 50, 200_000, asked: .leader),
+            workload(.put, 10, 50, 200_000, asked: .follower),
+            workload(.range, 10, 50, 300_000, asked: .leader),
+            workload(.range, 10, 50, 300_000, asked: .follower),
+            workload(.put, 1, 1, 10_000, asked: .leader),
+            workload(.range, 1, 1, 20_000, asked: .follower),
+        ]
+    }
+
     /// A tenth of the requests again warms up, and a slow server is not waited for.
     private static func workload(
         _ operation: Operation, _ connections: Int, _ streams: Int, _ requests: Int,
-        valueSize: Int = 256
+        valueSize: Int = 256, asked: AskedMember? = nil
     ) -> Workload {
         Workload(
             operation: operation, connections: connections, streams: streams, valueSize: valueSize,
             keySpace: valueSize > 1024 ? 1000 : 100_000, requests: requests, seconds: 30,
-            warmUp: requests / 10)
+            warmUp: requests / 10, asked: asked)
     }
 }

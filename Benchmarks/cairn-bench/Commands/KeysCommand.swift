@@ -75,7 +75,7 @@ struct KeysCommand: ParsableCommand {
         let outcome = try Run(
             workload: workload,
             target: .server(.tcp(host: "127.0.0.1", port: server.clientPort)),
-            server: .process(server.processID), serverName: server.kind.name, fills: false
+            server: .processes([server.processID]), serverName: server.kind.name, fills: false
         ).measure()
         if outcome.failures > 0 {
             throw ServerFailure(description: "\(server.kind.name): \(outcome.failures) failed")

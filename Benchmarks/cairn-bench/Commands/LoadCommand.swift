@@ -19,7 +19,7 @@ struct LoadCommand: ParsableCommand {
         let url = endpoint.contains("://") ? endpoint : "http://\(endpoint)"
         let run = Run(
             workload: options.workload, target: .server(try Endpoint(url: url)),
-            server: pid.map { .process($0) } ?? .unknown, serverName: endpoint,
+            server: pid.map { .processes([$0]) } ?? .unknown, serverName: endpoint,
             threads: options.threads, fills: options.fill)
         try options.report(try run.measure())
     }

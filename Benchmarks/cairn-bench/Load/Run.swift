@@ -11,7 +11,8 @@ struct RunFailure: Error, CustomStringConvertible {
 enum ServerProcess {
     /// Nobody's: it runs elsewhere.
     case unknown
-    case process(Int32)
+    /// That of all of them: the members of a cluster.
+    case processes([Int32])
     /// This process, without the generator's threads.
     case inside
 }
@@ -64,7 +65,8 @@ struct Run {
         let own = ProcessUsage(of: getpid())
         switch server {
         case .unknown: return Usages(own: own, server: nil)
-        case .process(let id): return Usages(own: own, server: ProcessUsage(of: id))
+        case .processes(let ids):
+            return Usages(own: own, server: ProcessUsage(sumOf: ids))
         case .inside: return Usages(own: own, server: own)
         }
     }

@@ -18,6 +18,12 @@ enum Operation: String, CaseIterable, Codable {
     var reads: Bool { self != .put }
 }
 
+/// Which member of a cluster is asked.
+enum AskedMember: String, Codable {
+    case leader
+    case follower
+}
+
 /// How keys are picked out of the key space.
 enum KeyOrder: String, CaseIterable, Codable {
     case sequential
@@ -49,6 +55,8 @@ struct Workload: Codable {
     /// Requests per second to send, answered or not; nil is the closed loop: the next as soon as
     /// one is answered.
     var rate: Double?
+    /// Nil: there is one member only.
+    var asked: AskedMember?
 
     /// The sizes that come in turn.
     var valueSizes: [Int] {
@@ -73,7 +81,8 @@ struct Workload: Codable {
         let values = operation == .put || operation == .mixed || operation == .txn
         let size = values ? ", \(byteCount(valueSize)) values" : ""
         let pace = rate.map { ", \(Int($0))/s" } ?? ""
-        return "\(operation.rawValue)\(size), \(connections) x \(streams)\(pace)"
+        let place = asked.map { ", \($0.rawValue)" } ?? ""
+        return "\(operation.rawValue)\(size), \(connections) x \(streams)\(pace)\(place)"
     }
 }
 

@@ -119,11 +119,25 @@ final class Administrator: Sendable {
 
     /// Bytes of the server's file, all and in use.
     func size() throws -> (total: Int, inUse: Int) {
+        try status { (Int($0.dbSize), Int($0.dbSizeInUse)) }
+    }
+
+    /// Whether it leads, as it knows.
+    func leads() throws -> Bool { try status { $0.leader == $0.header?.memberID } }
+
+    private func status<Value>(_ read: (StatusResponse) -> Value) throws -> Value {
         let bytes = try call("/etcdserverpb.Maintenance/Status") { _ in }
         let arena = Arena()
         return try withExtendedLifetime(arena) {
-            let status = try StatusResponse.decode(bytes, in: arena)
-            return (Int(status.dbSize), Int(status.dbSizeInUse))
+            read(try StatusResponse.decode(bytes, in: arena))
+        }
+    }
+
+    /// Adds a learner that will be found at `peerURL`.
+    func addLearner(_ peerURL: String) throws {
+        _ = try call("/etcdserverpb.Cluster/MemberAdd") {
+            $0.appendField(1, string: peerURL)
+            $0.appendField(2, bool: true)
         }
     }
 }

@@ -29,6 +29,19 @@ struct ProcessUsage {
         threads = Self.threads(of: process)
     }
 
+    /// That of several processes together; nil when one of them is gone.
+    init?(sumOf processes: [Int32]) {
+        let usages = processes.compactMap { ProcessUsage(of: $0) }
+        guard usages.count == processes.count, var sum = usages.first else { return nil }
+        for usage in usages.dropFirst() {
+            sum.cpuSeconds += usage.cpuSeconds
+            sum.residentBytes += usage.residentBytes
+            sum.anonymousBytes += usage.anonymousBytes
+            sum.threads.merge(usage.threads, uniquingKeysWith: +)
+        }
+        self = sum
+    }
+
     /// What was spent since `earlier`.
     func spent(since earlier: ProcessUsage) -> ProcessUsage {
         var spent = self

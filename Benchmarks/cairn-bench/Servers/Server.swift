@@ -37,76 +37,117 @@ struct ServerFailure: Error, CustomStringConvertible {
 final class RunningServer {
     let kind: ServerKind
     let clientPort: UInt16
+    let peerURL: String
+    private(set) var log = ProcessLog()
     private var process = Process()
     private let arguments: [String]
     private let folder: URL
 
     var processID: Int32 { process.processIdentifier }
 
-    /// Starts `kind` on free ports and returns once its log says that it serves clients.
+    /// Starts `kind` on free ports, alone, and returns once its log says that it serves clients.
     /// - Parameter parent: a folder for the data.
-    init(_ kind: ServerKind, dataIn parent: URL) throws {
-        self.kind = kind
+    convenience init(_ kind: ServerKind, dataIn parent: URL) throws {
         let ports = try freePorts(2)
-        clientPort = ports[0]
-        folder = parent.appendingPathComponent(UUID().uuidString)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let client = "http://127.0.0.1:\(ports[0])"
-        let peer = "http://127.0.0.1:\(ports[1])"
-        arguments = [
-            "--data-dir", folder.appendingPathComponent("data").path,
-            "--listen-client-urls", client, "--advertise-client-urls", client,
-            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-            "--initial-cluster", "default=\(peer)", "--quota-backend-bytes", "8589934592",
-        ]
-        do { try launch() } catch {
+        let place = Place(name: "default", client: ports[0], peer: ports[1])
+        try self.init(kind, place, initial: [place], state: "new", dataIn: parent)
+        do { try start() } catch {
             stop()
             throw error
         }
     }
 
+    /// Starts `count` members that are one cluster, and returns once all serve clients.
+    static func cluster(
+        of count: Int, _ kind: ServerKind, dataIn parent: URL
+    ) throws -> [RunningServer] {
+        let ports = try freePorts(2 * count)
+        let places = (0..<count).map {
+            Place(name: "m\($0 + 1)", client: ports[2 * $0], peer: ports[2 * $0 + 1])
+        }
+        var members: [RunningServer] = []
+        do {
+            members = try places.map {
+                try RunningServer(kind, $0, initial: places, state: "new", dataIn: parent)
+            }
+            for member in members { try member.launch() }
+            for member in members { try member.waitUntilReady() }
+            return members
+        } catch {
+            for member in members { member.stop() }
+            throw error
+        }
+    }
+
+    /// One more member for those that are there, of the name `joiner`; it is not started.
+    static func joiner(to members: [RunningServer], dataIn parent: URL) throws -> RunningServer {
+        let ports = try freePorts(2)
+        let place = Place(name: "joiner", client: ports[0], peer: ports[1])
+        return try RunningServer(
+            members[0].kind, place, initial: members.map(\.place) + [place], state: "existing",
+            dataIn: parent)
+    }
+
+    private struct Place {
+        let name: String
+        let client: UInt16
+        let peer: UInt16
+        var peerURL: String { "http://127.0.0.1:\(peer)" }
+    }
+
+    private let place: Place
+
+    private init(
+        _ kind: ServerKind, _ place: Place, initial: [Place], state: String, dataIn parent: URL
+    ) throws {
+        self.kind = kind
+        self.place = place
+        clientPort = place.client
+        peerURL = place.peerURL
+        folder = parent.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let client = "http://127.0.0.1:\(place.client)"
+        arguments = [
+            "--name", place.name, "--data-dir", folder.appendingPathComponent("data").path,
+            "--listen-client-urls", client, "--advertise-client-urls", client,
+            "--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL,
+            "--initial-cluster",
+            initial.map { "\($0.name)=\($0.peerURL)" }.joined(separator: ","),
+            "--initial-cluster-state", state, "--quota-backend-bytes", "8589934592",
+        ]
+    }
+
     /// Starts the process and returns once it serves.
+    func start() throws {
+        try launch()
+        try waitUntilReady()
+    }
+
+    /// Starts the process.
     private func launch() throws {
         process = Process()
         process.executableURL = kind.binary
         process.arguments = arguments
         // etcd 3.4 logs in another format unless told.
         process.environment = ["ETCD_LOGGER": "zap", "PATH": "/usr/bin:/bin"]
-        let log = Pipe()
-        process.standardError = log
+        let pipe = Pipe()
+        process.standardError = pipe
         process.standardOutput = FileHandle.nullDevice
         do { try process.run() } catch {
             throw ServerFailure(description: "\(kind.name) cannot be started: \(error)")
         }
         StartedProcesses.shared.add(processID)
-        try waitUntilReady(log.fileHandleForReading)
+        log = ProcessLog()
+        log.read(pipe.fileHandleForReading)
     }
 
     /// What all of them log once they accept clients.
     private static let readyText = "serving client traffic"
     private static let startSeconds = 120.0
 
-    private func waitUntilReady(_ log: FileHandle) throws {
-        let id = processID
-        let impatience = DispatchWorkItem { kill(id, SIGKILL) }
-        DispatchQueue.global().asyncAfter(
-            deadline: .now() + Self.startSeconds, execute: impatience)
-        defer { impatience.cancel() }
-        var seen = Data()
-        while true {
-            let more = log.availableData
-            guard !more.isEmpty else {
-                let text = String(decoding: seen, as: UTF8.self)
-                throw ServerFailure(description: "\(kind.name) does not serve:\n\(text)")
-            }
-            seen.append(more)
-            if String(decoding: seen, as: UTF8.self).contains(Self.readyText) {
-                // Read on, so that the server never waits for a full pipe.
-                log.readabilityHandler = {
-                    if $0.availableData.isEmpty { $0.readabilityHandler = nil }
-                }
-                return
-            }
+    private func waitUntilReady() throws {
+        guard log.wait(for: Self.readyText, seconds: Self.startSeconds) != nil else {
+            throw ServerFailure(description: "\(kind.name) does not serve:\n\(log.text)")
         }
     }
 
@@ -115,7 +156,7 @@ final class RunningServer {
     func restart(ended: () -> Void) throws {
         end()
         ended()
-        try launch()
+        try start()
     }
 
     func stop() {

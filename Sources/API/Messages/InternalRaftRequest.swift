@@ -23,6 +23,7 @@ public struct InternalRaftRequest: WireMessage {
         case clusterVersionSet(ClusterVersionSetRequest)
         case clusterMemberAttrSet(ClusterMemberAttrSetRequest)
         case downgradeInfoSet(DowngradeInfoSetRequest)
+        case auth(AuthOperation)
     }
 
     /// The proposal's id. Old entries carry it outside the header (reference: ondisk.md, Raft
@@ -33,12 +34,11 @@ public struct InternalRaftRequest: WireMessage {
     }
 
     /// Who proposed it, when auth was on; else empty.
-    public var username: String { string(raw.pointee.header?.pointee.username) }
+    public var username: AuthName { authName(raw.pointee.header?.pointee.username) }
     /// The revision of the auth store its rights were checked at.
     public var authRevision: UInt64 { raw.pointee.header?.pointee.auth_revision ?? 0 }
 
-    /// Nil for an empty proposal and for the requests of auth, which have no view yet: who applies
-    /// entries must treat nil as a request it does not know.
+    /// Nil for an empty proposal: who applies entries must treat nil as a request it does not know.
     public var operation: Operation? {
         let request = raw.pointee
         if let put = PutRequest(request.put) { return .put(put) }
@@ -58,6 +58,9 @@ public struct InternalRaftRequest: WireMessage {
         if let set = ClusterMemberAttrSetRequest(request.cluster_member_attr_set) {
             return .clusterMemberAttrSet(set)
         }
-        return DowngradeInfoSetRequest(request.downgrade_info_set).map(Operation.downgradeInfoSet)
+        if let set = DowngradeInfoSetRequest(request.downgrade_info_set) {
+            return .downgradeInfoSet(set)
+        }
+        return AuthOperation(request).map(Operation.auth)
     }
 }

@@ -41,12 +41,12 @@ public enum ProposalKind: Int, Sendable {
 public struct ProposalHeader: Sendable {
     public var id: RequestID
     /// The user whose rights were checked; empty while auth is off.
-    public var username: String
+    public var username: AuthName
     /// The revision of the auth store they were checked at; 0 while auth is off.
     public var authRevision: UInt64
 
     @inlinable
-    public init(id: RequestID, username: String = "", authRevision: UInt64 = 0) {
+    public init(id: RequestID, username: AuthName = .none, authRevision: UInt64 = 0) {
         self.id = id
         self.username = username
         self.authRevision = authRevision
@@ -54,7 +54,7 @@ public struct ProposalHeader: Sendable {
 
     var encodedSize: Int {
         WireSize.field(1, uint64: id.rawValue)
-            + WireSize.field(2, byteCount: username.utf8.count)
+            + WireSize.field(2, byteCount: username.bytes.count)
             + WireSize.field(3, uint64: authRevision)
     }
 }
@@ -64,12 +64,12 @@ extension ByteBuffer {
     public mutating func appendProposal(
         _ header: ProposalHeader, _ kind: ProposalKind, request: UnsafeRawBufferPointer
     ) {
-        reserve(request.count + header.username.utf8.count + 64)
+        reserve(request.count + header.username.bytes.count + 64)
         let headerField = 100
         if kind.rawValue < headerField { appendElement(kind.rawValue, bytes: request) }
         appendHeader(headerField, byteCount: header.encodedSize)
         appendField(1, uint64: header.id.rawValue)
-        appendField(2, string: header.username)
+        appendField(2, bytes: header.username.bytes)
         appendField(3, uint64: header.authRevision)
         if kind.rawValue > headerField { appendElement(kind.rawValue, bytes: request) }
     }

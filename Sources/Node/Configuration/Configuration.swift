@@ -2,6 +2,7 @@
 // command line and the environment (CommandLineReader); nothing changes it afterwards.
 
 import Services
+import Transport
 
 /// The effective configuration of one member.
 public struct Configuration: Sendable {
@@ -18,6 +19,7 @@ public struct Configuration: Sendable {
     public let keepalive: Keepalive
     public let watch: Watch
     public let httpAccess: HTTPAccess
+    public let security: Security
     public let logging: Logging
     /// -feature-gates
     public let featureGates: FeatureGates
@@ -27,6 +29,8 @@ public struct Configuration: Sendable {
     public let maxLearners: Int
     /// -strict-reconfig-check: a change must leave a quorum that works.
     public let checksReconfiguration: Bool
+    /// -auth-token, -auth-token-ttl, -bcrypt-cost
+    public let auth: AuthSettings
     public let corruption: Corruption
 
     /// Where the member's data lies (etcd's layout).
@@ -153,6 +157,26 @@ public struct Configuration: Sendable {
             self.origins = origins
             self.hosts = hosts
         }
+    }
+
+    /// TLS; the settings of a port are empty when it has none.
+    public struct Security: Sendable {
+        public let client: TLSSettings
+        public let peer: TLSSettings
+        /// -auto-tls
+        public let clientCertificate: GeneratedCertificate?
+        /// -peer-auto-tls
+        public let peerCertificate: GeneratedCertificate?
+    }
+
+    /// A certificate that the member makes for itself when it is not there.
+    public struct GeneratedCertificate: Sendable {
+        public let directory: String
+        public let files: TLSSettings.Pair
+        /// Names and addresses it is good for.
+        public let hosts: [String]
+        /// -self-signed-cert-validity
+        public let years: UInt64
     }
 
     public struct Logging: Sendable {

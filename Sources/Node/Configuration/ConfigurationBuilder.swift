@@ -4,7 +4,7 @@ import Services
 
 struct ConfigurationBuilder {
     private let given: GivenFlags
-    private(set) var notices: [StartupNotice] = []
+    var notices: [StartupNotice] = []
 
     init(_ given: GivenFlags) { self.given = given }
 
@@ -12,24 +12,27 @@ struct ConfigurationBuilder {
         try refuseUnserved()
         let name = text("name")
         let directory = text("data-dir")
-        if !given.isGiven("data-dir") || directory.isEmpty {
+        let dataDirectory = directory.isEmpty ? "\(name).etcd" : directory
+        if directory.isEmpty {
             notices.append(
-                .warning("'data-dir' was empty; using default", ("data-dir", "\(name).etcd")))
+                .warning("'data-dir' was empty; using default", ("data-dir", dataDirectory)))
         }
         try checkLogger()
         let listeners = try listeners()
         let advertised = try advertised()
         let raft = try raft()
+        let security = try security(listeners, dataDirectory: dataDirectory)
         return Configuration(
             name: name,
-            dataDirectory: !given.isGiven("data-dir") || directory.isEmpty
-                ? "\(name).etcd" : directory,
+            dataDirectory: dataDirectory,
             listeners: listeners, advertised: advertised,
             bootstrap: bootstrap(name, advertised), raft: raft, storage: try storage(),
             limits: try limits(), keepalive: try keepalive(), watch: try watch(),
-            httpAccess: httpAccess(), logging: try logging(), featureGates: gates(),
+            httpAccess: httpAccess(), security: security, logging: try logging(),
+            featureGates: gates(),
             locksMemory: bool("memory-mlock"), maxLearners: Int(int("max-learners")),
-            checksReconfiguration: bool("strict-reconfig-check"), corruption: try corruption())
+            checksReconfiguration: bool("strict-reconfig-check"), auth: try auth(),
+            corruption: try corruption())
     }
 
     /// What is known to etcd and not done here is refused rather than quietly left out.
@@ -60,11 +63,6 @@ struct ConfigurationBuilder {
         for url in parts.peer + parts.client + parts.clientHTTP + parts.metrics
         where !url.scheme.isUnixSocket && url.host != "localhost" && !isIPAddress(url.host) {
             throw .invalid("expected IP in URL for binding (\(url))")
-        }
-        for url in parts.client + parts.clientHTTP + parts.metrics where url.scheme.isSecure {
-            throw .invalid(
-                "TLS key/cert (--cert-file, --key-file) must be provided for client url \(url) "
-                    + "with HTTPS scheme")
         }
         if given.isGiven("listen-client-urls"), !given.isGiven("advertise-client-urls") {
             throw .invalid(
@@ -198,6 +196,28 @@ struct ConfigurationBuilder {
             origins: origins, hosts: hosts.isEmpty || hosts.contains("*") ? nil : Set(hosts))
     }
 
+    private mutating func auth() throws(ConfigurationError) -> AuthSettings {
+        var settings = AuthSettings()
+        do throws(AuthTokenFlagError) {
+            settings.signedTokens = try AuthTokenFlag.keys(text("auth-token"))
+        } catch {
+            throw .invalid(error.description)
+        }
+        // Hours beyond any use, and the sum with the time must not overflow.
+        let seconds = min(uint("auth-token-ttl", orIfZero: 300), 1 << 32)
+        settings.tokenNanoseconds = seconds * 1_000_000_000
+        let cost = uint("bcrypt-cost")
+        if let cost = Int(exactly: cost), AuthSettings.bcryptCosts.contains(cost) {
+            settings.bcryptCost = cost
+        } else {
+            notices.append(
+                .warning(
+                    "using default bcrypt cost 10 instead of the invalid cost",
+                    ("bcrypt-cost", "\(cost)")))
+        }
+        return settings
+    }
+
     private func checkLogger() throws(ConfigurationError) {
         guard text("logger") == "zap" else {
             throw .invalid("unknown logger option \(GoNotation.quoted(text("logger")))")
@@ -247,11 +267,11 @@ struct ConfigurationBuilder {
         return given.values[name]?.value ?? defaultValue(flag)
     }
 
-    private func text(_ name: String) -> String {
+    func text(_ name: String) -> String {
         guard case .text(let text) = value(name) else { preconditionFailure("-\(name) is a text") }
         return text
     }
-    private func bool(_ name: String) -> Bool {
+    func bool(_ name: String) -> Bool {
         guard case .bool(let flag) = value(name) else { preconditionFailure("-\(name) is a bool") }
         return flag
     }
@@ -259,7 +279,7 @@ struct ConfigurationBuilder {
         guard case .int(let number) = value(name) else { preconditionFailure("-\(name) is an int") }
         return number
     }
-    private func uint(_ name: String) -> UInt64 {
+    func uint(_ name: String) -> UInt64 {
         guard case .uint(let number) = value(name) else {
             preconditionFailure("-\(name) is a uint")
         }
@@ -269,7 +289,7 @@ struct ConfigurationBuilder {
         let number = uint(name)
         return number == 0 ? standard : number
     }
-    private func list(_ name: String) -> [String] {
+    func list(_ name: String) -> [String] {
         guard case .list(let words) = value(name) else { preconditionFailure("-\(name) is a list") }
         return words
     }

@@ -3,70 +3,70 @@
 extension FlagTable {
     static let security: [FlagDefinition] = [
         FlagDefinition(
-            "cert-file", .text, default: "", .notServedYet,
+            "cert-file", .text, default: "", .served,
             "client-port server certificate"),
         FlagDefinition(
-            "key-file", .text, default: "", .notServedYet,
+            "key-file", .text, default: "", .served,
             "client-port server key"),
         FlagDefinition(
-            "client-cert-auth", .bool, default: "false", .notServedYet,
+            "client-cert-auth", .bool, default: "false", .served,
             "require and verify client certificates; enables CN based users"),
         FlagDefinition(
-            "client-cert-file", .text, default: "", .notServedYet,
+            "client-cert-file", .text, default: "", .served,
             "certificate used when this member acts as client of a client port; default cert-file"),
         FlagDefinition(
-            "client-key-file", .text, default: "", .notServedYet,
+            "client-key-file", .text, default: "", .served,
             "key for client-cert-file"),
         FlagDefinition(
-            "client-crl-file", .text, default: "", .notServedYet,
+            "client-crl-file", .text, default: "", .served,
             "certificate revocation list for the client port"),
         FlagDefinition(
-            "client-cert-allowed-hostname", .list, default: "", .notServedYet,
+            "client-cert-allowed-hostname", .list, default: "", .served,
             "SAN host names accepted in client certificates"),
         FlagDefinition(
-            "trusted-ca-file", .text, default: "", .notServedYet,
+            "trusted-ca-file", .text, default: "", .served,
             "CA bundle for client certificates"),
         FlagDefinition(
-            "auto-tls", .bool, default: "false", .notServedYet,
+            "auto-tls", .bool, default: "false", .served,
             "self-generated certificate for the client port"),
         FlagDefinition(
-            "peer-cert-file", .text, default: "", .notServedYet,
+            "peer-cert-file", .text, default: "", .served,
             "peer-port certificate"),
         FlagDefinition(
-            "peer-key-file", .text, default: "", .notServedYet,
+            "peer-key-file", .text, default: "", .served,
             "peer-port key"),
         FlagDefinition(
-            "peer-client-cert-auth", .bool, default: "false", .notServedYet,
+            "peer-client-cert-auth", .bool, default: "false", .served,
             "require and verify peer certificates"),
         FlagDefinition(
-            "peer-client-cert-file", .text, default: "", .notServedYet,
+            "peer-client-cert-file", .text, default: "", .served,
             "certificate used when dialling peers; default peer-cert-file"),
         FlagDefinition(
-            "peer-client-key-file", .text, default: "", .notServedYet,
+            "peer-client-key-file", .text, default: "", .served,
             "key for peer-client-cert-file"),
         FlagDefinition(
-            "peer-trusted-ca-file", .text, default: "", .notServedYet,
+            "peer-trusted-ca-file", .text, default: "", .served,
             "CA bundle for peers"),
         FlagDefinition(
-            "peer-cert-allowed-cn", .list, default: "", .notServedYet,
+            "peer-cert-allowed-cn", .list, default: "", .served,
             "common names accepted from peers"),
         FlagDefinition(
-            "peer-cert-allowed-hostname", .list, default: "", .notServedYet,
+            "peer-cert-allowed-hostname", .list, default: "", .served,
             "SAN host names accepted from peers"),
         FlagDefinition(
-            "peer-auto-tls", .bool, default: "false", .notServedYet,
+            "peer-auto-tls", .bool, default: "false", .served,
             "self-generated certificate for the peer port"),
         FlagDefinition(
-            "self-signed-cert-validity", .uint, default: "1", .notServedYet,
+            "self-signed-cert-validity", .uint, default: "1", .served,
             "lifetime of self-generated certificates"),
         FlagDefinition(
-            "peer-crl-file", .text, default: "", .notServedYet,
+            "peer-crl-file", .text, default: "", .served,
             "certificate revocation list for the peer port"),
         FlagDefinition(
-            "peer-skip-client-san-verification", .bool, default: "false", .notServedYet,
+            "peer-skip-client-san-verification", .bool, default: "false", .served,
             "do not check the SAN of peer certificates"),
         FlagDefinition(
-            "cipher-suites", .list, default: "", .notServedYet,
+            "cipher-suites", .list, default: "", .served,
             "TLS 1.2 cipher suite names in order; not allowed when min version is TLS1.3"),
         FlagDefinition(
             "cors", .origins, default: "*", .served,
@@ -75,22 +75,22 @@ extension FlagTable {
             "host-whitelist", .list, default: "*", .served,
             "Host headers accepted on non-TLS HTTP; empty or * = any"),
         FlagDefinition(
-            "tls-min-version", .text, default: "TLS1.2", .notServedYet,
+            "tls-min-version", .text, default: "TLS1.2", .served,
             "lowest TLS version"),
         FlagDefinition(
-            "tls-max-version", .text, default: "", .notServedYet,
+            "tls-max-version", .text, default: "", .served,
             "highest TLS version; empty = library default"),
     ]
 
     static let auth: [FlagDefinition] = [
         FlagDefinition(
-            "auth-token", .text, default: "simple", .notServedYet,
+            "auth-token", .text, default: "simple", .served,
             "simple, or jwt,pub-key=..,priv-key=..,sign-method=..,ttl=.."),
         FlagDefinition(
-            "bcrypt-cost", .uint, default: "10", .notServedYet,
+            "bcrypt-cost", .uint, default: "10", .served,
             "bcrypt cost 4..31; out of range falls back to 10"),
         FlagDefinition(
-            "auth-token-ttl", .uint, default: "300", .notServedYet,
+            "auth-token-ttl", .uint, default: "300", .served,
             "simple token idle lifetime"),
     ]
 

@@ -37,16 +37,6 @@ public struct ServerLog: Sendable {
     }
 }
 
-/// The calendar, from the kernel.
-public struct SystemClock: WallClock {
-    public init() {}
-    public var nanosecondsSinceEpoch: UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
-    }
-}
-
 struct ZapHandler: LogHandler {
     let part: String
     let sink: LogSink

@@ -9,6 +9,7 @@ import Transport
 
 struct Bootstrap {
     private let configuration: Configuration
+    private let tls: LoopBound<MemberTLS>
     private let logger: Logger
 
     /// For those who should not be there (etcd: BootstrapTimeoutEffective), and for those who must.
@@ -17,8 +18,10 @@ struct Bootstrap {
     /// For the resolver, which may come up later than this member.
     private static let lookupSeconds = 30
 
-    init(_ configuration: Configuration, logger: Logger) {
+    /// - Parameter tls: used on the loop that `firstMembers` is given.
+    init(_ configuration: Configuration, _ tls: LoopBound<MemberTLS>, logger: Logger) {
         self.configuration = configuration
+        self.tls = tls
         self.logger = logger
     }
 
@@ -34,7 +37,7 @@ struct Bootstrap {
         let urls = first.others.flatMap(\.peerURLs).sorted()
         guard !urls.isEmpty else { return first }
         let found = try? RemoteCluster.fetch(
-            from: urls, timeoutNanoseconds: Self.foundingTimeout, on: loop)
+            from: urls, timeoutNanoseconds: Self.foundingTimeout, over: tls, on: loop)
         let own = found?.members.first { $0.id == first.own }
         if let own, !own.clientURLs.isEmpty {
             throw BootstrapError("member \(own.id.hex) has already been bootstrapped")
@@ -47,7 +50,7 @@ struct Bootstrap {
         let found: RemoteCluster
         do {
             found = try RemoteCluster.fetch(
-                from: urls, timeoutNanoseconds: Self.joiningTimeout, on: loop)
+                from: urls, timeoutNanoseconds: Self.joiningTimeout, over: tls, on: loop)
         } catch {
             let reason = (error as? Status)?.message ?? "\(error)"
             throw BootstrapError(

@@ -13,19 +13,32 @@ final class ClientPort {
     private let http: HTTPPort
     private let metricsHTTP: HTTPPort
     private let acceptor: ConnectionAcceptor
+    /// Nil: no listener speaks TLS.
+    private let tls: TLSAcceptor?
     private let logger: Logger
-    private var listeners: [Listener] = []
+    private var listeners: [Listening] = []
     /// What to do once the member is ready with connections that came before; then nil.
     private var waiting: [() -> Void]? = []
 
+    private struct Listening {
+        let listener: Listener
+        let isSecure: Bool
+    }
+
+    /// A stream of a listener, plain or decrypted.
+    private typealias Serve = (any ByteStream) -> Void
+
     private static let waitingLimit = 4096
+
+    /// - Parameter tls: for the listeners that speak TLS; nil if none does.
 
     init(
         _ actors: MemberActors, _ configuration: Configuration, metrics: ServerMetrics,
-        on loop: EventLoop, logger: Logger
+        tls: TLSCredentials?, on loop: EventLoop, logger: Logger
     ) {
         self.loop = loop
         self.logger = logger
+        self.tls = tls.map { TLSAcceptor($0, endpoint: "client", logger: logger) }
         let methods = actors.services.methods { metrics.server.method($0, $1) }
         let grpc = GRPCServer(
             methods, configuration: GRPCServerConfiguration(configuration), on: loop)
@@ -47,24 +60,32 @@ final class ClientPort {
     func listen(_ urls: Configuration.Listeners) throws(TransportError) {
         let options = ListenerOptions(urls)
         for url in urls.client {
-            try listen(url, options) { [acceptor] stream in acceptor.accept(stream) }
+            try listen(url, options, .http1AndHTTP2) { [acceptor] in acceptor.accept($0) }
         }
         for url in urls.clientHTTP {
-            try listen(url, options) { [http] stream in http.serve(stream, .empty) }
+            try listen(url, options, .http1) { [http] in http.serve($0, .empty) }
         }
         for url in urls.metrics {
-            try listen(url, options) { [metricsHTTP] stream in metricsHTTP.serve(stream, .empty) }
+            try listen(url, options, .http1) { [metricsHTTP] in metricsHTTP.serve($0, .empty) }
         }
     }
 
     private func listen(
-        _ url: ServerURL, _ options: ListenerOptions,
-        serve: @escaping (any ByteStream) -> Void
+        _ url: ServerURL, _ options: ListenerOptions, _ application: TLSApplication,
+        _ serve: @escaping Serve
     ) throws(TransportError) {
-        listeners.append(
-            try Listener(url.endpoint, on: loop, options: options, logger: logger) {
-                [weak self] socket in self?.accept(socket, serve)
-            })
+        let serve = url.scheme.isSecure ? decrypting(application, serve) : serve
+        let listener = try Listener(url.endpoint, on: loop, options: options, logger: logger) {
+            [weak self] socket in self?.accept(socket, serve)
+        }
+        listeners.append(Listening(listener: listener, isSecure: url.scheme.isSecure))
+    }
+
+    private func decrypting(
+        _ application: TLSApplication, _ serve: @escaping Serve
+    ) -> Serve {
+        guard let tls else { preconditionFailure("a listener with TLS has certificates") }
+        return { tls.accept($0, for: application, serve: serve) }
     }
 
     /// Serves those who wait and all who come.
@@ -72,17 +93,19 @@ final class ClientPort {
         let early = waiting ?? []
         waiting = nil
         for serve in early { serve() }
-        for listener in listeners {
+        for listening in listeners {
             logger.info(
-                "serving client traffic insecurely; this is strongly discouraged!",
-                metadata: .fields(["address": .string("\(listener.endpoint)")]))
+                listening.isSecure
+                    ? "serving client traffic securely"
+                    : "serving client traffic insecurely; this is strongly discouraged!",
+                metadata: .fields(["address": .string("\(listening.listener.endpoint)")]))
         }
     }
 
     /// Serves a stream that came by another way than the listeners.
     func serve(_ stream: any ByteStream) { acceptor.accept(stream) }
 
-    private func accept(_ socket: AcceptedSocket, _ serve: @escaping (any ByteStream) -> Void) {
+    private func accept(_ socket: AcceptedSocket, _ serve: @escaping Serve) {
         if waiting != nil {
             // Beyond the limit the connection closes as it is dropped.
             if (waiting?.count ?? 0) < Self.waitingLimit {
@@ -101,9 +124,10 @@ final class ClientPort {
     /// Takes no more connections, lets calls under way end within `grace` nanoseconds, then calls
     /// `done`.
     func drain(grace: UInt64, _ done: @escaping () -> Void) {
-        for listener in listeners { listener.close() }
+        for listening in listeners { listening.listener.close() }
         listeners = []
         waiting = []
+        tls?.abort()
         acceptor.abort()
         let http = http
         let metricsHTTP = metricsHTTP

@@ -5,9 +5,9 @@ import Storage
 /// Where a member's data lies (etcd's layout; reference: ondisk.md, Data directory).
 struct DataDirectory {
     private let configuration: Configuration
-    private let files: SystemFiles
+    private let files: any FileSystem
 
-    init(_ configuration: Configuration, _ files: SystemFiles) {
+    init(_ configuration: Configuration, _ files: any FileSystem) {
         self.configuration = configuration
         self.files = files
     }
@@ -53,7 +53,7 @@ final class DirectoryLock: @unchecked Sendable {
     private let file: any File
 
     /// - Throws: `RecoveryError` when another process has it.
-    init(_ path: String, _ files: SystemFiles) throws {
+    init(_ path: String, _ files: any FileSystem) throws {
         file = try files.open(path, .createOrKeep)
         guard try file.tryLock() else {
             throw RecoveryError(

@@ -17,6 +17,8 @@ final class ExecutorTable: Sendable {
     let backend: EventLoop
     /// Snapshots for and from other members: reading and writing whole states takes long.
     let snapshots: EventLoop
+    /// PasswordWorker: bcrypt takes tens of milliseconds.
+    let passwords: EventLoop
 
     /// Longer than a client on the same machine takes from one answer to its next Put.
     private static let logBusyWait: UInt64 = 150_000
@@ -28,11 +30,19 @@ final class ExecutorTable: Sendable {
         log = try EventLoop(name: "cairn-wal", busyWaitNanoseconds: Self.logBusyWait)
         backend = try EventLoop(name: "cairn-backend")
         snapshots = try EventLoop(name: "cairn-snapshots")
+        passwords = try EventLoop(name: "cairn-passwords")
+    }
+
+    /// As the actors see them.
+    var executors: MemberExecutors {
+        MemberExecutors(
+            main: main, log: log, backend: backend, snapshots: snapshots, passwords: passwords)
     }
 
     /// Ends the threads: first the one that gives the others work.
     func stop() {
         main.stop()
+        passwords.stop()
         log.stop()
         snapshots.stop()
         backend.stop()

@@ -37,6 +37,6 @@ extension HTTPStatusRequest {
         self.init(
             method: request.method, path: request.path, query: request.head.query,
             host: request.head.host,
-            origin: request.headers["Origin"])
+            origin: request.headers["Origin"], isSecure: request.isSecure)
     }
 }

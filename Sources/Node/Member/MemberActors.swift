@@ -3,7 +3,7 @@
 
 import API
 import Consensus
-import Glibc
+import Logging
 import Services
 import Storage
 import Transport
@@ -20,30 +20,35 @@ struct MemberActors: Sendable {
     let events: MemberEvents
     let peers: ClusterPeers
     let snapshotter: MemberSnapshotter
+    let clock: any WallClock
     /// Nil when the operator wants none.
     let autoCompactor: AutoCompactor?
     let corruption: CorruptionChecker
 
-    /// On the dialer's executor, where all of them will run.
-    /// - Parameter snapshotThread: where snapshots are made and read.
+    /// On the main executor, which is the dialer's.
+    /// - Parameter loggerOf: the logger of a part; of the member itself for "".
     init(
         _ recovered: RecoveredMember, _ configuration: Configuration,
-        dialer: any StreamDialer, snapshotThread: any ActorExecutor, metrics: ServerMetrics,
-        serverLog: ServerLog
+        _ capabilities: MemberCapabilities, dialer: any StreamDialer, metrics: ServerMetrics,
+        loggerOf: (_ part: String) -> Logger
     ) throws {
-        let executor = dialer.executor
+        let executor = capabilities.executors.main
+        let random = capabilities.random
+        clock = capabilities.clock
         identity = recovered.identity
         store = recovered.store
         log = recovered.log
-        let logger = serverLog.logger()
+        let logger = loggerOf("")
         let ids = RequestIDSource(
             member: identity.member,
-            startMilliseconds: SystemClock().nanosecondsSinceEpoch / 1_000_000)
-        events = MemberEvents(identity, metrics: metrics, logger: logger)
+            startMilliseconds: capabilities.clock.nanosecondsSinceEpoch / 1_000_000)
+        events = MemberEvents(
+            identity, metrics: metrics, logger: logger, clock: capabilities.clock,
+            fail: capabilities.fail)
         let links = PeerLinks(
             cluster: identity.cluster, member: identity.member,
             urls: configuration.advertised.peer.map(\.description), dialer: dialer,
-            random: SystemRandom())
+            random: random)
         let raftPeers = RaftPeers(
             member: identity.member, links: links,
             metrics: PeerMetrics(metrics.registry, own: identity.member), logger: logger,
@@ -51,8 +56,9 @@ struct MemberActors: Sendable {
             onRemoval: { [weak events] in events?.wasRemoved(saidBy: $0) })
         peers = ClusterPeers(raftPeers, own: identity.member)
         watches = WatchHub(
-            identity, store: store, settings: WatchSettings(configuration), on: executor,
-            random: SystemRandom(), counters: WatchCounters(metrics.watch))
+            identity, store: store,
+            settings: WatchSettings(configuration, stopwatch: capabilities.stopwatch),
+            on: executor, random: random, counters: WatchCounters(metrics.watch))
         applier = try Applier(
             identity, settings: Applier.Settings(configuration), store: store, watches: watches,
             leasedKeys: recovered.summary.leases, ids: ids, on: executor, events: events,
@@ -61,14 +67,15 @@ struct MemberActors: Sendable {
             identity.member, applier, store,
             SnapshotPlace(
                 cluster: identity.cluster, path: configuration.storePath,
-                quotaBytes: configuration.storage.quotaBytes ?? -1, thread: snapshotThread),
-            over: PeerSnapshotLane(links), random: SystemRandom(),
+                quotaBytes: configuration.storage.quotaBytes ?? -1,
+                thread: capabilities.executors.snapshots),
+            over: PeerSnapshotLane(links), random: random,
             events: SnapshotReports(metrics.snapshots, logger: logger))
         raft = try RaftNode(
             id: identity.member, options: RaftNodeOptions(configuration),
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
-            peers: raftPeers, machine: applier, snapshotter: snapshotter, random: SystemRandom(),
-            logger: serverLog.logger("raft"))
+            peers: raftPeers, machine: applier, snapshotter: snapshotter, random: random,
+            logger: loggerOf("raft"))
         raftPeers.attach(raft)
         snapshotter.attach(raft)
         events.follow(peers)
@@ -91,8 +98,10 @@ struct MemberActors: Sendable {
         services = ClientServices(
             raft: raft, applier: applier, ids: ids,
             maxRequestBytes: configuration.limits.maxRequestBytes,
-            maxTxnOperations: configuration.limits.maxTxnOperations, clock: SystemClock(),
-            isPeerURL: { (try? ServerURL(parsing: $0)) != nil })
+            maxTxnOperations: configuration.limits.maxTxnOperations, clock: capabilities.clock,
+            isPeerURL: { (try? ServerURL(parsing: $0)) != nil },
+            passwords: PasswordWorker(
+                on: capabilities.executors.passwords, random: capabilities.random))
         autoCompactor = configuration.storage.autoCompaction.map {
             [services, events, applier] policy in
             AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
@@ -123,6 +132,7 @@ extension Applier.Settings {
             requestTimeoutNanoseconds: configuration.raft.requestTimeoutNanoseconds,
             leases: LeaseSettings(configuration))
         maxLearners = configuration.maxLearners
+        auth = configuration.auth
         checksReconfiguration = configuration.checksReconfiguration
     }
 }
@@ -160,15 +170,11 @@ extension RaftNodeOptions {
 }
 
 extension WatchSettings {
-    init(_ configuration: Configuration) {
+    init(_ configuration: Configuration, stopwatch: @escaping @Sendable () -> UInt64) {
         self.init()
         progressNanoseconds = configuration.watch.progressNanoseconds
         fragmentBytes = configuration.limits.maxReceiveBytes
-        stopwatch = {
-            var time = timespec()
-            clock_gettime(CLOCK_MONOTONIC, &time)
-            return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-        }
+        self.stopwatch = stopwatch
     }
 }
 
@@ -189,7 +195,8 @@ extension ApplierCounters {
         let store = metrics.store
         self.init(
             puts: store.puts, ranges: store.ranges, deletes: store.deletes, txns: store.txns,
-            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases))
+            putBytes: store.putBytes, leases: LeaseCounters(metrics.leases),
+            authRevision: store.authRevision)
     }
 }
 

@@ -3,7 +3,6 @@
 
 import API
 import Consensus
-import Glibc
 import Logging
 import Services
 import Storage
@@ -19,6 +18,8 @@ final class MemberEvents: ApplierEvents {
     let identity: Applier.Identity
     let metrics: ServerMetrics
     let logger: Logger
+    private let clock: any WallClock
+    private let fail: @Sendable (_ reason: String) -> Never
     typealias Ready = @Sendable (Result<Void, any Error>) -> Void
     typealias Ended = @Sendable (MemberEnd) -> Void
 
@@ -33,7 +34,13 @@ final class MemberEvents: ApplierEvents {
     }
     private let state = Locked(State())
 
-    init(_ identity: Applier.Identity, metrics: ServerMetrics, logger: Logger) {
+    init(
+        _ identity: Applier.Identity, metrics: ServerMetrics, logger: Logger,
+        clock: any WallClock = SystemClock(),
+        fail: @escaping @Sendable (_ reason: String) -> Never = MemberCapabilities.exit
+    ) {
+        self.clock = clock
+        self.fail = fail
         self.identity = identity
         self.metrics = metrics
         self.logger = logger
@@ -192,7 +199,7 @@ final class MemberEvents: ApplierEvents {
             metrics.store.compactedRevisions.increment(by: UInt64(report.deletedRecords))
             metrics.store.compactionTime.observe(report.nanoseconds)
             metrics.store.lastCompaction.set(
-                Int64(clamping: SystemClock().nanosecondsSinceEpoch / 1_000_000_000))
+                Int64(clamping: clock.nanosecondsSinceEpoch / 1_000_000_000))
             var fields: LogFields = [
                 "compact-revision": .int(report.revision.rawValue),
                 "took": .duration(report.nanoseconds),
@@ -288,6 +295,6 @@ final class MemberEvents: ApplierEvents {
         logger.critical(
             "cannot apply an entry; the member stops, for no later one may be applied",
             metadata: .fields(["index": .uint(index.rawValue), "error": .string(reason)]))
-        exit(1)
+        fail("cannot apply entry \(index.rawValue): \(reason)")
     }
 }

@@ -30,10 +30,14 @@ public final class MemberServer: Sendable {
         let executors = try ExecutorTable()
         self.executors = executors
         do {
-            let recovery = Recovery(configuration, executors: executors) {
+            let tls = try onLoop(executors.main) {
+                LoopBound(try MemberTLS(configuration, on: executors.main, logger: logger))
+            }
+            let capabilities = MemberCapabilities.system(executors.executors)
+            let recovery = Recovery(configuration, capabilities) {
                 metrics.disk.walFsync.observe($0)
             } firstMembers: {
-                try Bootstrap(configuration, logger: logger).firstMembers(on: executors.main)
+                try Bootstrap(configuration, tls, logger: logger).firstMembers(on: executors.main)
             }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
@@ -44,23 +48,25 @@ public final class MemberServer: Sendable {
             isNew = recovered.isNew
             let actors = try onLoop(executors.main) {
                 try MemberActors(
-                    recovered, configuration, dialer: SocketDialer(on: executors.main),
-                    snapshotThread: executors.snapshots, metrics: metrics, serverLog: serverLog)
+                    recovered, configuration, capabilities,
+                    dialer: tls.value.dialer(), metrics: metrics,
+                    loggerOf: { serverLog.logger($0) })
             }
             self.actors = actors
             peerPort = try onLoop(executors.main) {
                 let port = PeerPort(
                     actors, configuration, on: executors.main, logger: logger)
                 try port.listen(
-                    configuration.listeners.peer.map(\.endpoint), on: executors.main,
+                    configuration.listeners.peer.map { ($0.endpoint, $0.scheme.isSecure) },
+                    tls: tls.value.peer, on: executors.main,
                     options: ListenerOptions(configuration.listeners))
                 return LoopBound(port)
             }
             port = LoopBound(
                 try onLoop(executors.main) {
                     let port = ClientPort(
-                        actors, configuration, metrics: metrics, on: executors.main,
-                        logger: logger)
+                        actors, configuration, metrics: metrics, tls: tls.value.client,
+                        on: executors.main, logger: logger)
                     try port.listen(configuration.listeners)
                     return LoopBound(port)
                 }.value)

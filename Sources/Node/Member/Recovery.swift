@@ -76,19 +76,20 @@ struct RecoveryError: Error, CustomStringConvertible {
 /// Opens or creates what is in the data directory. Blocks on the disk.
 struct Recovery {
     let configuration: Configuration
-    let executors: ExecutorTable
+    let capabilities: MemberCapabilities
     let observeSync: @Sendable (UInt64) -> Void
     /// Who belongs to the cluster, asked of a member that has no data yet.
     let firstMembers: () throws -> FirstMembers
-    private let files = SystemFiles()
+    private var files: any FileSystem { capabilities.files }
+    private var executors: MemberExecutors { capabilities.executors }
 
     init(
-        _ configuration: Configuration, executors: ExecutorTable,
+        _ configuration: Configuration, _ capabilities: MemberCapabilities,
         observeSync: @escaping @Sendable (UInt64) -> Void,
         firstMembers: @escaping () throws -> FirstMembers
     ) {
         self.configuration = configuration
-        self.executors = executors
+        self.capabilities = capabilities
         self.observeSync = observeSync
         self.firstMembers = firstMembers
     }
@@ -256,11 +257,15 @@ struct Recovery {
     // MARK: Files
 
     private var walConfiguration: WALConfiguration {
-        var wal = WALConfiguration(directory: configuration.walDirectory)
+        var wal = WALConfiguration(directory: configuration.walDirectory, files: files)
+        wal.clock = { [stopwatch = capabilities.stopwatch] in
+            MonotonicTime(nanoseconds: stopwatch())
+        }
         wal.observeSync = observeSync
         // Raft bounds what is under way (RaftNodeOptions.maxProposalBytes) and takes a refused write
         // for a failed disk, which it must not be only because a large one waits behind another.
         wal.mailboxBytes = .max / 2
+        capabilities.adjustLog(&wal)
         return wal
     }
 

@@ -16,13 +16,14 @@ struct RemoteCluster: Sendable {
 
     /// Asks whoever listens at one of `urls`. Blocks; not on `loop`.
     static func fetch(
-        from urls: [String], timeoutNanoseconds: UInt64, on loop: EventLoop
+        from urls: [String], timeoutNanoseconds: UInt64, over tls: LoopBound<MemberTLS>,
+        on loop: EventLoop
     ) throws -> RemoteCluster {
         try waitFor { done in
             loop.post {
                 let links = PeerLinks(
                     cluster: ClusterID(0), member: .none, urls: [],
-                    dialer: SocketDialer(on: loop), random: SystemRandom())
+                    dialer: tls.value.dialer(), random: SystemRandom())
                 let bound = LoopBound(links)
                 fetch(from: urls, timeoutNanoseconds, over: bound) { result in
                     bound.value.stop()

@@ -129,6 +129,7 @@ public struct StoreMetrics: Sendable {
     public let fileBytes: Gauge
     public let usedBytes: Gauge
     public let putBytes: Gauge
+    public let authRevision: Gauge
     public let quotaBytes: Gauge
     public let compactedRevisions: Counter
     /// Unix time in seconds.
@@ -151,6 +152,8 @@ public struct StoreMetrics: Sendable {
             "etcd_mvcc_db_total_size_in_bytes", "Size of the backend file in bytes.")
         usedBytes = registry.gauge(
             "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of the backend file in use.")
+        authRevision = registry.gauge(
+            "etcd_debugging_auth_revision", "The current revision of auth store.")
         putBytes = registry.gauge(
             "etcd_debugging_mvcc_total_put_size_in_bytes",
             "Bytes of keys and values put since the start.")

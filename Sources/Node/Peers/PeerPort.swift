@@ -14,6 +14,7 @@ public final class PeerPort {
     private let http: HTTP1Server
     private let connections: ConnectionAcceptor
     private let logger: Logger
+    private var tls: TLSAcceptor?
     private var listeners: [Listener] = []
 
     /// - Parameter acceptor: admits calls and takes the lanes.
@@ -45,16 +46,23 @@ public final class PeerPort {
     }
 
     /// Listens, and serves at once. On `loop`, which is the executor.
+    /// - Parameter tls: for those that speak TLS.
     public func listen(
-        _ endpoints: [Endpoint], on loop: EventLoop, options: ListenerOptions = ListenerOptions()
+        _ endpoints: [(endpoint: Endpoint, isSecure: Bool)], tls credentials: TLSCredentials? = nil,
+        on loop: EventLoop, options: ListenerOptions = ListenerOptions()
     ) throws(TransportError) {
-        for endpoint in endpoints {
+        let tls = credentials.map { TLSAcceptor($0, endpoint: "peer", logger: logger) }
+        self.tls = tls
+        for (endpoint, isSecure) in endpoints {
+            precondition(!isSecure || tls != nil, "a listener with TLS has certificates")
             let listener = try Listener(endpoint, on: loop, options: options, logger: logger) {
-                [weak self] in self?.accept($0, loop)
+                [weak self] in self?.accept($0, loop, isSecure ? tls : nil)
             }
             listeners.append(listener)
             logger.info(
-                "serving peer traffic insecurely; this is strongly discouraged!",
+                isSecure
+                    ? "serving peer traffic securely"
+                    : "serving peer traffic insecurely; this is strongly discouraged!",
                 metadata: .fields(["address": .string("\(listener.endpoint)")]))
         }
     }
@@ -62,9 +70,11 @@ public final class PeerPort {
     /// Where it listens.
     public var endpoints: [Endpoint] { listeners.map(\.endpoint) }
 
-    private func accept(_ socket: AcceptedSocket, _ loop: EventLoop) {
+    private func accept(_ socket: AcceptedSocket, _ loop: EventLoop, _ tls: TLSAcceptor?) {
         do throws(TransportError) {
-            serve(try socket.open(on: loop))
+            let stream = try socket.open(on: loop)
+            guard let tls else { return serve(stream) }
+            tls.accept(stream, for: .http1AndHTTP2) { [weak self] in self?.serve($0) }
         } catch {
             logger.warning(
                 "failed to take a connection", metadata: .fields(["error": .string("\(error)")]))
@@ -81,6 +91,7 @@ public final class PeerPort {
     public func drain(grace: UInt64, _ done: @escaping () -> Void) {
         for listener in listeners { listener.close() }
         listeners = []
+        tls?.abort()
         connections.abort()
         acceptor.stop()
         let http = http
@@ -132,7 +143,7 @@ extension PeerPort {
         PeerSnapshotLane.register(actors.snapshotter.receiver, in: &methods)
         self.init(
             acceptor, services: methods, status: MemberStatus(actors),
-            clock: SystemClock(), on: executor, logger: logger)
+            clock: actors.clock, on: executor, logger: logger)
         actors.peers.port = self
     }
 }

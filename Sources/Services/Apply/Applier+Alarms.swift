@@ -111,7 +111,7 @@ extension InternalRaftRequest.Operation {
         case .txn(let request): request.spaceCost
         case .leaseGrant: 64
         case .range, .deleteRange, .compaction, .leaseRevoke, .leaseCheckpoint, .alarm,
-            .clusterVersionSet, .clusterMemberAttrSet, .downgradeInfoSet:
+            .clusterVersionSet, .clusterMemberAttrSet, .downgradeInfoSet, .auth:
             0
         }
     }

@@ -156,7 +156,7 @@ extension Applier: LeaseLog {
     ) -> Bool {
         var payload = ByteBuffer()
         request.withUnsafeBytes {
-            payload.appendProposal(ProposalHeader(id: ids.next()), kind, request: $0)
+            payload.appendProposal(authority.board.rootHeader(ids.next()), kind, request: $0)
         }
         let bytes = payload.array
         guard let raft = assumeIsolated({ $0.raft }) else { return false }

@@ -50,6 +50,9 @@ extension Applier {
         storageVersion = stored.storageVersion
         confState = (description.confState, since: description.index)
         lessor.assumeIsolated { $0.restore(incoming.leases) }
+        authority.assumeIsolated { $0.restore(stored.auth) }
+        rightsChanged()
+        appliedIndex = description.index
         isLearner = membership.members[identity.member]?.isLearner ?? false
         events.stateReplaced(by: description, membership)
         for alarm in alarms.before where !alarms.after.contains(alarm) {

@@ -17,12 +17,13 @@ package actor Applier: StateMachine {
 
     let identity: Identity
     let store: MVCCStore
-    let settings: Settings
+    nonisolated let settings: Settings
     nonisolated let ids: RequestIDSource
     let logger: Logger
     let events: any ApplierEvents
     let counters: ApplierCounters
     package nonisolated let lessor: Lessor
+    package nonisolated let authority: Authority
     /// Set once, before anything is applied: Raft and the state it drives need each other.
     var raft: RaftNode?
     package nonisolated let others: any OtherMembers
@@ -35,6 +36,9 @@ package actor Applier: StateMachine {
     private var forwarded: [RequestID: ClientProposal] = [:]
     /// Of the newest entry that is applied in this life.
     private var appliedTerm = Term.zero
+    var appliedIndex = LogIndex.zero
+    /// Calls with tokens of entries to come.
+    var tokenWaits = TokenWaits()
     /// Changes of the membership that this member proposed, wherever they are now.
     var changes: [RequestID: MembershipProposal] = [:]
     /// The rest of a batch that the store could not take yet.
@@ -54,7 +58,7 @@ package actor Applier: StateMachine {
     /// Nothing is applied or answered any more.
     private(set) var isDetached = false
     /// Told the term that its answers carry.
-    let watches: WatchHub
+    nonisolated let watches: WatchHub
     /// Who has a say, and since which entry.
     var confState = (state: ConfState(), since: LogIndex.zero)
     var leader = MemberID.none {
@@ -99,6 +103,7 @@ package actor Applier: StateMachine {
         /// A request that is not done by then is given up.
         public var requestTimeoutNanoseconds: UInt64
         public var leases: LeaseSettings
+        public var auth = AuthSettings()
         /// Members without a vote that there may be.
         public var maxLearners = 1
         /// Whether a change must leave a quorum that works (-strict-reconfig-check).
@@ -148,6 +153,10 @@ package actor Applier: StateMachine {
         presence.isLearner = isLearner
         alarms = stored.alarms
         storageVersion = stored.storageVersion
+        appliedIndex = store.assumeIsolated { $0.durable.index }
+        let authority = Authority(
+            stored.auth, settings.auth, on: executor, random: watches.random)
+        self.authority = authority
         lessor = Lessor(on: executor, settings: settings.leases, counters: counters.leases)
         let leases = StoredLeases(stored.leases, attached: leasedKeys)
         lessor.assumeIsolated { $0.restore(leases) }
@@ -170,6 +179,7 @@ package actor Applier: StateMachine {
             store.observeCompactions { [events] in events.storeCompacted($0) }
             store.resumeCompaction()
         }
+        rightsChanged()
         lessor.assumeIsolated { $0.start(proposingTo: self) }
         scheduleSweep()
     }
@@ -185,6 +195,7 @@ package actor Applier: StateMachine {
         postponed = []
         for proposal in forwarded.values { proposal.refuse(.stopped) }
         stopHeldAnswers()
+        for giveUp in tokenWaits.takeAll() { giveUp() }
         for change in changes.values { change.answer(.failure(.stopped)) }
         changes = [:]
         forwarded = [:]
@@ -246,9 +257,13 @@ package actor Applier: StateMachine {
             } else {
                 response.clear()
             }
+            appliedIndex = entry.index
             refuseOutdated(by: entry)
             promoteLessor(after: entry)
             callObservers()
+            if !tokenWaits.isEmpty {
+                for again in tokenWaits.take(through: appliedIndex) { executor.post(again) }
+            }
         } catch {
             // Going on would apply later entries to a state that lacks this one.
             events.cannotApply(entry.index, error.description)
@@ -266,7 +281,7 @@ package actor Applier: StateMachine {
     ) throws(ApplyFailure) -> Outcome {
         if entry.data.isEmpty { return Outcome() }  // a new leader's first entry
         if let proposal {
-            let result = try perform(proposal.operation)
+            let result = try perform(proposal.operation, by: proposal.caller, at: entry.index)
             return Outcome(
                 result: answerForSpace(proposal.operation, result), waiting: proposal)
         }
@@ -282,7 +297,8 @@ package actor Applier: StateMachine {
         guard let operation = request.operation else {
             throw ApplyFailure("entry \(entry.index.rawValue) asks for what is not known here")
         }
-        let result = try perform(operation)
+        let caller = Principal(user: request.username, revision: request.authRevision)
+        let result = try perform(operation, by: caller, at: entry.index)
         return Outcome(
             result: answerForSpace(operation, result),
             waiting: forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id))
@@ -296,6 +312,12 @@ package actor Applier: StateMachine {
             response.clear()
             proposal.applied(.failure(status))
         }
+    }
+
+    /// Runs `work` here, at once where this is the current executor. From any thread.
+    nonisolated func onExecutor(_ work: @escaping @Sendable (isolated Applier) -> Void) {
+        if executor.isCurrent { return assumeIsolated(work) }
+        executor.post { self.assumeIsolated(work) }
     }
 
     /// Calls the store, whose failures end the process.
@@ -320,9 +342,10 @@ package actor Applier: StateMachine {
     /// Executes one operation.
     /// - Returns: success with the encoded answer in `response`, or what the caller is told.
     private func perform(
-        _ operation: InternalRaftRequest.Operation
+        _ operation: InternalRaftRequest.Operation, by caller: Principal, at index: LogIndex
     ) throws(ApplyFailure) -> Result<Void, Status> {
         precondition(response.bytes.isEmpty, "the answer before this one was not taken")
+        if let refusal = refusal(of: operation, by: caller) { return .failure(refusal) }
         switch operation {
         case .put(let request): return try put(request)
         case .deleteRange(let request): return try deleteRange(request)
@@ -335,6 +358,7 @@ package actor Applier: StateMachine {
         case .clusterVersionSet(let request): return try setClusterVersion(request)
         case .compaction(let request): return try compact(request)
         case .downgradeInfoSet(let request): return try setDowngrade(request)
+        case .auth(let operation): return try auth(operation, at: index)
         case .range:
             throw ApplyFailure("an entry asks for \(operation), which is not served yet")
         }
@@ -388,6 +412,7 @@ extension Applier {
                 applier.deadlines.expire(now: applier.executor.now)
                 applier.forwarded = applier.forwarded.filter { !$0.value.isSettled }
                 applier.changes = applier.changes.filter { !$0.value.isSettled }
+                for giveUp in applier.tokenWaits.takeOutdated() { giveUp() }
                 applier.publish()
                 applier.scheduleSweep()
             }

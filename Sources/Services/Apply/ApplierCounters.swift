@@ -13,11 +13,13 @@ package struct ApplierCounters: Sendable {
     /// Bytes of keys and values put.
     package let putBytes: Gauge
     package let leases: LeaseCounters
+    /// The revision of users and roles.
+    package let authRevision: Gauge
 
     package init(
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
         txns: Counter = Counter(), putBytes: Gauge = Gauge(),
-        leases: LeaseCounters = LeaseCounters()
+        leases: LeaseCounters = LeaseCounters(), authRevision: Gauge = Gauge()
     ) {
         self.puts = puts
         self.ranges = ranges
@@ -25,5 +27,6 @@ package struct ApplierCounters: Sendable {
         self.txns = txns
         self.putBytes = putBytes
         self.leases = leases
+        self.authRevision = authRevision
     }
 }

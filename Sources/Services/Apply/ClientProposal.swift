@@ -14,6 +14,8 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
     private(set) var payload: [UInt8]
     /// Views into `arena`.
     let operation: InternalRaftRequest.Operation
+    /// As the payload says.
+    let caller: Principal
     private var arena: Arena?
     private let pool: ArenaPool
     private let reply: any Replying
@@ -22,13 +24,14 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
     /// - Parameter arena: where `operation` was decoded; goes back to `pool` once all is settled.
     init(
         id: RequestID, payload: [UInt8], operation: InternalRaftRequest.Operation, arena: Arena,
-        from pool: ArenaPool, reply: any Replying, applier: Applier
+        from pool: ArenaPool, as caller: Principal, reply: any Replying, applier: Applier
     ) {
         self.id = id
         self.payload = payload
         self.operation = operation
         self.arena = arena
         self.pool = pool
+        self.caller = caller
         self.reply = reply
         self.applier = applier
     }

@@ -29,22 +29,32 @@ final class ProposalGate: Sendable {
         }
     }
 
-    /// Proposes an operation that was decoded from `request` in `arena`. `reply` is answered once.
+    /// Proposes an operation that was decoded from `request` in `arena`, by `caller`, whose rights
+    /// are checked when it is applied. `reply` is answered once.
     func submit(
         _ kind: ProposalKind, request: UnsafeRawBufferPointer,
-        operation: InternalRaftRequest.Operation, arena: Arena, reply: any Replying
+        operation: InternalRaftRequest.Operation, arena: Arena,
+        as caller: Principal, reply: any Replying
     ) {
         let id = ids.next()
-        var payload = ByteBuffer(capacity: request.count + 64)
-        payload.appendProposal(ProposalHeader(id: id), kind, request: request)
+        let header = proposalHeader(id, caller)
+        var payload = ByteBuffer(capacity: request.count + 64 + header.username.bytes.count)
+        payload.appendProposal(header, kind, request: request)
         guard payload.count <= maxRequestBytes else {
             arenas.putBack(arena)
             return reply.fail(.requestTooLarge)
         }
         let proposal = ClientProposal(
             id: id, payload: payload.array, operation: operation, arena: arena, from: arenas,
-            reply: reply, applier: applier)
+            as: Principal(header), reply: reply, applier: applier)
         if !inbox.send(proposal) { proposal.refuse(.tooManyRequests) }
+    }
+
+    /// What the entry says of its caller, and so all that its members know of one: no more may be
+    /// asked where it is applied. What the member does by itself it does as root.
+    private func proposalHeader(_ id: RequestID, _ caller: Principal) -> ProposalHeader {
+        if caller.isMember { return applier.authority.board.rootHeader(id) }
+        return ProposalHeader(id: id, username: caller.user, authRevision: caller.revision)
     }
 
     private static func propose(_ proposal: ClientProposal, raft: RaftNode, applier: Applier) {

@@ -9,13 +9,24 @@ protocol AppliedRead: ReadWaiter {
     var applier: Applier { get }
     /// Any member may answer from what it has applied.
     var isSerializable: Bool { get }
+    var caller: Principal { get }
+    /// Why the caller may not read what it wants, given what it may do with keys.
+    func refusal(given access: KeyAccess) -> Status?
     /// Answers from the applied state.
     func serve(from applier: isolated Applier)
     func fail(_ status: Status)
 }
 
 extension AppliedRead {
-    func readReady() { applier.assumeIsolated { serve(from: $0) } }
+    func readReady() {
+        applier.assumeIsolated { applier in
+            if let refusal = applier.refusal(of: self) {
+                fail(refusal)
+            } else {
+                serve(from: applier)
+            }
+        }
+    }
     func readFailed(_ failure: ReadFailure) { fail(Status(failure)) }
 }
 

@@ -9,6 +9,7 @@ struct StoredState: Sendable {
     var alarms: AlarmSet
     var leases: [LeaseFields]
     var storageVersion: String?
+    var auth: AuthState
 
     /// - Throws: `MembershipError`, `WireError` for records that are not what they should be;
     ///   `StoreError`.
@@ -45,6 +46,9 @@ struct StoredState: Sendable {
             downgradeTarget: try Self.downgradeTarget(scan))
         alarms = AlarmSet(Set(try Self.records(.alarm, scan).map { try Self.alarm($0.key) }))
         leases = try Self.leases(scan)
+        auth = try AuthState(
+            auth: Self.records(.auth, scan), users: Self.records(.authUsers, scan),
+            roles: Self.records(.authRoles, scan))
         storageVersion = try Self.version(.meta, MetaKey.storageVersion, scan)
     }
 

@@ -6,6 +6,8 @@ import API
 final class StateRead: AppliedRead {
     let applier: Applier
     let isSerializable: Bool
+    /// Who asks may ask: keys that are read are the body's to check.
+    let caller = Principal.member
     private let body: @Sendable (isolated Applier) -> Void
     private let failed: @Sendable (Status) -> Void
 
@@ -20,6 +22,7 @@ final class StateRead: AppliedRead {
         self.failed = failed
     }
 
+    func refusal(given access: KeyAccess) -> Status? { nil }
     func serve(from applier: isolated Applier) { body(applier) }
     func fail(_ status: Status) { failed(status) }
 }

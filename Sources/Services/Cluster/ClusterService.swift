@@ -14,14 +14,16 @@ struct ClusterService: Sendable {
 
     private var applier: Applier { reads.applier }
 
-    func register(in methods: inout GRPCMethods) {
-        methods.unary("/etcdserverpb.Cluster/MemberList") { call, bytes in
+    func register(in methods: inout GuardedMethods) {
+        methods.unary("/etcdserverpb.Cluster/MemberList") { call, _, bytes in
             memberList(bytes, call)
         }
-        methods.unary("/etcdserverpb.Cluster/MemberAdd") { call, bytes in add(bytes, call) }
-        methods.unary("/etcdserverpb.Cluster/MemberRemove") { call, bytes in remove(bytes, call) }
-        methods.unary("/etcdserverpb.Cluster/MemberUpdate") { call, bytes in update(bytes, call) }
-        methods.unary("/etcdserverpb.Cluster/MemberPromote") { call, bytes in
+        methods.unary("/etcdserverpb.Cluster/MemberAdd") { call, _, bytes in add(bytes, call) }
+        methods.unary("/etcdserverpb.Cluster/MemberRemove") { call, _, bytes in remove(bytes, call)
+        }
+        methods.unary("/etcdserverpb.Cluster/MemberUpdate") { call, _, bytes in update(bytes, call)
+        }
+        methods.unary("/etcdserverpb.Cluster/MemberPromote") { call, _, bytes in
             promote(bytes, call)
         }
     }

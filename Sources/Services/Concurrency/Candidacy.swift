@@ -26,6 +26,7 @@ final class Candidacy: @unchecked Sendable {
     }
 
     private let services: InnerServices
+    private let caller: Principal
     private let purpose: Purpose
     private let prefix: CandidatePrefix
     private let value: [UInt8]
@@ -41,9 +42,11 @@ final class Candidacy: @unchecked Sendable {
     /// - Parameter done: called once, on the executor of the applied state, unless cancelled before.
     init(
         _ purpose: Purpose, name: [UInt8], value: [UInt8] = [], lease: LeaseID,
-        by services: InnerServices, done: @escaping @Sendable (Result<Won, Status>) -> Void
+        by services: InnerServices, as caller: Principal,
+        done: @escaping @Sendable (Result<Won, Status>) -> Void
     ) {
         self.services = services
+        self.caller = caller
         self.purpose = purpose
         prefix = CandidatePrefix(name: name)
         self.value = value
@@ -55,7 +58,7 @@ final class Candidacy: @unchecked Sendable {
 
     /// From any thread.
     func begin() {
-        services.withLease(lease) { [self] result in
+        services.withLease(lease, as: caller) { [self] result in
             switch result {
             case .success(let lease): onExecutor { self.enter(lease) }
             case .failure(let status): onExecutor { self.finish(.failure(status)) }
@@ -83,10 +86,14 @@ final class Candidacy: @unchecked Sendable {
         guard done != nil else { return }
         self.lease = lease
         key = prefix.key(of: lease)
+        // Who waits for others must be allowed to see them.
+        if let refusal = applier.assumeIsolated({ $0.refusalToRead(prefix, caller) }) {
+            return finish(.failure(refusal.withoutCode))
+        }
         var request = ByteBuffer()
         request.appendCreatedCompare(key, Revision(0))
         request.appendTxnPut(key, value, lease: lease)
-        services.txn(request) { [self] result in
+        services.txn(request, as: caller) { [self] result in
             if case .failure(let status) = result { return finish(.failure(status)) }
             // Cancelled meanwhile: the deletion of the key is on its way already.
             guard done != nil else { return }
@@ -110,7 +117,7 @@ final class Candidacy: @unchecked Sendable {
         var request = ByteBuffer()
         request.appendCreatedCompare(key, created)
         request.appendTxnPut(key, value, lease: lease)
-        services.txn(request) { [self] result in
+        services.txn(request, as: caller) { [self] result in
             guard done != nil else { return }
             switch result {
             case .success(true): waitForPredecessor()
@@ -122,7 +129,7 @@ final class Candidacy: @unchecked Sendable {
 
     private func leave() {
         guard !key.isEmpty else { return }
-        services.delete(key) { _ in }
+        services.delete(key, as: caller) { _ in }
     }
 
     private func fail(_ status: Status) {

@@ -9,6 +9,9 @@ struct CandidatePrefix {
     let name: [UInt8]
     let bytes: [UInt8]
 
+    /// Where the keys under the name end: the byte after the slash.
+    var end: [UInt8] { name + [UInt8(ascii: "/") + 1] }
+
     init(name: [UInt8]) {
         self.name = name
         bytes = name + [UInt8(ascii: "/")]
@@ -23,8 +26,7 @@ struct CandidatePrefix {
     fileprivate func withBounds<Result, Failure: Error>(
         _ body: (KeyBounds) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        // The byte after the slash ends the range.
-        let end = name + [UInt8(ascii: "/") + 1]
+        let end = end
         return try bytes.span.withUnsafeBytes { (lower) throws(Failure) in
             try end.span.withUnsafeBytes { (upper) throws(Failure) in
                 try body(KeyBounds(lower: lower, upper: .before(upper)))

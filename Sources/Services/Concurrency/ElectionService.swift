@@ -10,29 +10,37 @@ struct ElectionService: Sendable {
 
     init(_ services: InnerServices) { self.services = services }
 
-    func register(in methods: inout GRPCMethods) {
-        methods.unary("/v3electionpb.Election/Campaign") { call, bytes in
-            let candidacy = campaign(bytes, call)
+    func register(in methods: inout GuardedMethods) {
+        methods.unary("/v3electionpb.Election/Campaign") { call, caller, bytes in
+            let candidacy = campaign(bytes, as: caller, call)
             call.context.onCancel { candidacy?.cancel() }
         }
-        methods.unary("/v3electionpb.Election/Proclaim") { call, bytes in proclaim(bytes, call) }
-        methods.unary("/v3electionpb.Election/Leader") { call, bytes in leader(bytes, call) }
-        methods.serverStreaming("/v3electionpb.Election/Observe") { call, bytes in
-            observe(bytes, call)
+        methods.unary("/v3electionpb.Election/Proclaim") { call, caller, bytes in
+            proclaim(bytes, as: caller, call)
         }
-        methods.unary("/v3electionpb.Election/Resign") { call, bytes in resign(bytes, call) }
+        methods.unary("/v3electionpb.Election/Leader") { call, caller, bytes in
+            leader(bytes, as: caller, call)
+        }
+        methods.serverStreaming("/v3electionpb.Election/Observe") { call, caller, bytes in
+            observe(bytes, as: caller, call)
+        }
+        methods.unary("/v3electionpb.Election/Resign") { call, caller, bytes in
+            resign(bytes, as: caller, call)
+        }
     }
 
     /// - Returns: what is to be cancelled with the call.
     @discardableResult
-    func campaign(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) -> Candidacy? {
+    func campaign(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) -> Candidacy? {
         let arena = arenas.take()
         defer { arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(CampaignRequest.self, bytes, in: arena)
             let candidacy = Candidacy(
                 .campaign, name: [UInt8](request.name), value: [UInt8](request.value),
-                lease: request.lease, by: services
+                lease: request.lease, by: services, as: caller
             ) { result in
                 switch result {
                 case .success(let won):
@@ -50,7 +58,9 @@ struct ElectionService: Sendable {
         }
     }
 
-    func proclaim(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func proclaim(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = arenas.take()
         defer { arenas.putBack(arena) }
         do throws(RequestRefusal) {
@@ -59,14 +69,14 @@ struct ElectionService: Sendable {
                 throw RequestRefusal(.missingLeaderKey)
             }
             let value = [UInt8](request.value)
-            services.withLease(leader.lease) { [services] result in
+            services.withLease(leader.lease, as: caller) { [services] result in
                 switch result {
                 case .failure(let status): reply.fail(status)
                 case .success(let lease):
                     var request = ByteBuffer()
                     request.appendCreatedCompare(leader.key, leader.revision)
                     request.appendTxnPut(leader.key, value, lease: lease)
-                    services.txn(request) { [applier = services.applier] result in
+                    services.txn(request, as: caller) { [applier = services.applier] result in
                         let result = result.flatMap { holds -> Result<Void, Status> in
                             holds ? .success(()) : .failure(.electionNotLeader)
                         }
@@ -79,7 +89,9 @@ struct ElectionService: Sendable {
         }
     }
 
-    func resign(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func resign(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = arenas.take()
         defer { arenas.putBack(arena) }
         do throws(RequestRefusal) {
@@ -92,7 +104,7 @@ struct ElectionService: Sendable {
             let operation = txn.beginTxnOperation(.deleteRange, in: .success)
             leader.key.withUnsafeBytes { txn.appendDeleteRangeRequest(key: $0) }
             txn.endTxnOperation(operation)
-            services.txn(txn) { [applier = services.applier] result in
+            services.txn(txn, as: caller) { [applier = services.applier] result in
                 reply.answer(result.map { _ in }, with: applier)
             }
         } catch {
@@ -100,13 +112,18 @@ struct ElectionService: Sendable {
         }
     }
 
-    func leader(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func leader(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = arenas.take()
         defer { arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(LeaderRequest.self, bytes, in: arena)
             let prefix = CandidatePrefix(name: [UInt8](request.name))
             let read = StateRead(of: services.applier, isSerializable: false) { applier in
+                if let refusal = applier.refusalToRead(prefix, caller) {
+                    return reply.fail(refusal.withoutCode)
+                }
                 do throws(StoreError) {
                     guard let leader = try applier.leader(under: prefix) else {
                         return reply.fail(.electionNoLeader)
@@ -125,14 +142,15 @@ struct ElectionService: Sendable {
     }
 
     func observe(
-        _ bytes: UnsafeRawBufferPointer, _ call: StreamingCall
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ call: StreamingCall
     ) -> (any StreamingHandler)? {
         let arena = arenas.take()
         defer { arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(LeaderRequest.self, bytes, in: arena)
             let observation = LeaderObservation(
-                of: CandidatePrefix(name: [UInt8](request.name)), services.kv.reads, call)
+                of: CandidatePrefix(name: [UInt8](request.name)), as: caller, services.kv.reads,
+                call)
             observation.begin()
             return observation
         } catch {

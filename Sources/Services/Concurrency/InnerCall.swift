@@ -42,12 +42,17 @@ struct InnerServices: Sendable {
     /// The seconds of a lease that is made for a client who brings none.
     static let leaseTTL: Int64 = 60
 
+    /// A candidate may wait for long, and go on when users and roles have changed.
+    private func now(_ caller: Principal) -> Principal { applier.authority.board.renewed(caller) }
+
     /// Calls `then` with `lease`, or with a new one if that is none.
-    func withLease(_ lease: LeaseID, _ then: @escaping @Sendable (Result<LeaseID, Status>) -> Void)
-    {
+    func withLease(
+        _ lease: LeaseID, as caller: Principal,
+        _ then: @escaping @Sendable (Result<LeaseID, Status>) -> Void
+    ) {
         guard lease == .none else { return then(.success(lease)) }
         leases.grant(
-            ttl: Self.leaseTTL,
+            ttl: Self.leaseTTL, as: now(caller),
             InnerCall(on: applier.executor) { result in
                 then(
                     result.flatMap { bytes in
@@ -64,7 +69,8 @@ struct InnerServices: Sendable {
     /// Runs a transaction that changes keys.
     /// - Parameter then: told whether its conditions held.
     func txn(
-        _ request: borrowing ByteBuffer, _ then: @escaping @Sendable (Result<Bool, Status>) -> Void
+        _ request: borrowing ByteBuffer, as caller: Principal,
+        _ then: @escaping @Sendable (Result<Bool, Status>) -> Void
     ) {
         let reply = InnerCall(on: applier.executor) { result in
             then(
@@ -78,14 +84,17 @@ struct InnerServices: Sendable {
                     }
                 })
         }
-        request.withUnsafeBytes { kv.txn($0, reply) }
+        request.withUnsafeBytes { kv.txn($0, as: now(caller), reply) }
     }
 
-    func delete(_ key: [UInt8], _ then: @escaping @Sendable (Result<[UInt8], Status>) -> Void) {
+    func delete(
+        _ key: [UInt8], as caller: Principal,
+        _ then: @escaping @Sendable (Result<[UInt8], Status>) -> Void
+    ) {
         var request = ByteBuffer()
         key.withUnsafeBytes { request.appendDeleteRangeRequest(key: $0) }
         let reply = InnerCall(on: applier.executor, then)
-        request.withUnsafeBytes { kv.deleteRange($0, reply) }
+        request.withUnsafeBytes { kv.deleteRange($0, as: now(caller), reply) }
     }
 }
 

@@ -10,6 +10,7 @@ import Transport
 /// the rest to that of the connection.
 final class LeaderObservation: StreamingHandler, @unchecked Sendable {
     private let prefix: CandidatePrefix
+    private let caller: Principal
     private let reads: ReadGate
     private let call: StreamingCall
     /// The client did not take an answer: what leads when it takes more is sent instead.
@@ -21,8 +22,12 @@ final class LeaderObservation: StreamingHandler, @unchecked Sendable {
 
     private var applier: Applier { reads.applier }
 
-    init(of prefix: CandidatePrefix, _ reads: ReadGate, _ call: StreamingCall) {
+    init(
+        of prefix: CandidatePrefix, as caller: Principal, _ reads: ReadGate,
+        _ call: StreamingCall
+    ) {
         self.prefix = prefix
+        self.caller = caller
         self.reads = reads
         self.call = call
     }
@@ -41,6 +46,12 @@ final class LeaderObservation: StreamingHandler, @unchecked Sendable {
     }
 
     private func look(at applier: isolated Applier) {
+        // Each time anew: rights may be taken away meanwhile.
+        if let refusal = applier.refusalToRead(prefix, caller) {
+            let status = refusal.withoutCode
+            call.onExecutor { [call] in call.finish(status) }
+            return
+        }
         do throws(StoreError) {
             guard let leader = try applier.leader(under: prefix), leader.modified != known else {
                 return

@@ -9,23 +9,28 @@ struct LockService: Sendable {
 
     init(_ services: InnerServices) { self.services = services }
 
-    func register(in methods: inout GRPCMethods) {
-        methods.unary("/v3lockpb.Lock/Lock") { call, bytes in
-            let candidacy = lock(bytes, call)
+    func register(in methods: inout GuardedMethods) {
+        methods.unary("/v3lockpb.Lock/Lock") { call, caller, bytes in
+            let candidacy = lock(bytes, as: caller, call)
             call.context.onCancel { candidacy?.cancel() }
         }
-        methods.unary("/v3lockpb.Lock/Unlock") { call, bytes in unlock(bytes, call) }
+        methods.unary("/v3lockpb.Lock/Unlock") { call, caller, bytes in
+            unlock(bytes, as: caller, call)
+        }
     }
 
     /// - Returns: what is to be cancelled with the call.
     @discardableResult
-    func lock(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) -> Candidacy? {
+    func lock(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) -> Candidacy? {
         let arena = arenas.take()
         defer { arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(LockRequest.self, bytes, in: arena)
             let candidacy = Candidacy(
-                .lock, name: [UInt8](request.name), lease: request.lease, by: services
+                .lock, name: [UInt8](request.name), lease: request.lease, by: services,
+                as: caller
             ) { result in
                 switch result {
                 case .success(let won):
@@ -43,12 +48,15 @@ struct LockService: Sendable {
         }
     }
 
-    func unlock(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func unlock(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = arenas.take()
         defer { arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(UnlockRequest.self, bytes, in: arena)
-            services.delete([UInt8](request.key)) { [applier = services.applier] result in
+            services.delete([UInt8](request.key), as: caller) {
+                [applier = services.applier] result in
                 reply.answer(result.map { _ in }, with: applier)
             }
         } catch {

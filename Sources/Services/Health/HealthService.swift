@@ -7,10 +7,10 @@ import Transport
 struct HealthService: Sendable {
     let gate: ProposalGate
 
-    func register(in methods: inout GRPCMethods) {
-        methods.unary("/grpc.health.v1.Health/Check") { call, bytes in check(bytes, call) }
-        methods.unary("/grpc.health.v1.Health/List") { call, _ in list(call) }
-        methods.serverStreaming("/grpc.health.v1.Health/Watch") { call, bytes in
+    func register(in methods: inout GuardedMethods) {
+        methods.unary("/grpc.health.v1.Health/Check") { call, _, bytes in check(bytes, call) }
+        methods.unary("/grpc.health.v1.Health/List") { call, _, _ in list(call) }
+        methods.serverStreaming("/grpc.health.v1.Health/Watch") { call, _, bytes in
             watch(bytes, call)
         }
     }

@@ -10,37 +10,53 @@ struct KVService: Sendable {
     /// The longest list of a transaction; flag max-txn-ops.
     var maxTxnOperations = Limits.txnOperations
 
-    func register(in methods: inout GRPCMethods) {
-        methods.unary("/etcdserverpb.KV/Range") { call, bytes in range(bytes, call) }
-        methods.serverStreaming("/etcdserverpb.KV/RangeStream") { call, bytes in
-            rangeStream(bytes, call)
+    func register(in methods: inout GuardedMethods) {
+        methods.unary("/etcdserverpb.KV/Range") { call, caller, bytes in
+            range(bytes, as: caller, call)
         }
-        methods.unary("/etcdserverpb.KV/Put") { call, bytes in put(bytes, call) }
-        methods.unary("/etcdserverpb.KV/DeleteRange") { call, bytes in deleteRange(bytes, call) }
-        methods.unary("/etcdserverpb.KV/Txn") { call, bytes in txn(bytes, call) }
-        methods.unary("/etcdserverpb.KV/Compact") { call, bytes in compact(bytes, call) }
+        methods.serverStreaming("/etcdserverpb.KV/RangeStream") { call, caller, bytes in
+            rangeStream(bytes, as: caller, call)
+        }
+        methods.unary("/etcdserverpb.KV/Put") { call, caller, bytes in
+            put(bytes, as: caller, call)
+        }
+        methods.unary("/etcdserverpb.KV/DeleteRange") { call, caller, bytes in
+            deleteRange(bytes, as: caller, call)
+        }
+        methods.unary("/etcdserverpb.KV/Txn") { call, caller, bytes in
+            txn(bytes, as: caller, call)
+        }
+        methods.unary("/etcdserverpb.KV/Compact") { call, caller, bytes in
+            compact(bytes, as: caller, call)
+        }
     }
 
-    func put(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func put(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(PutRequest.self, bytes, in: arena)
             try checkPut(request)
             gate.submit(
-                .put, request: bytes, operation: .put(request), arena: arena, reply: reply)
+                .put, request: bytes, operation: .put(request), arena: arena, as: caller,
+                reply: reply)
         } catch {
             gate.arenas.putBack(arena)
             reply.fail(error.status)
         }
     }
 
-    func deleteRange(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func deleteRange(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(DeleteRangeRequest.self, bytes, in: arena)
             try checkDeleteRange(request)
             gate.submit(
                 .deleteRange, request: bytes, operation: .deleteRange(request), arena: arena,
+                as: caller,
                 reply: reply)
         } catch {
             gate.arenas.putBack(arena)
@@ -48,12 +64,15 @@ struct KVService: Sendable {
         }
     }
 
-    func compact(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func compact(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(CompactionRequest.self, bytes, in: arena)
             gate.submit(
                 .compaction, request: bytes, operation: .compaction(request), arena: arena,
+                as: caller,
                 reply: reply)
         } catch {
             gate.arenas.putBack(arena)
@@ -61,7 +80,9 @@ struct KVService: Sendable {
         }
     }
 
-    func range(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func range(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(RangeRequest.self, bytes, in: arena)
@@ -71,7 +92,8 @@ struct KVService: Sendable {
             try checkRange(request)
             reads.submit(
                 PendingRange(
-                    request, of: reads.applier, arena: arena, from: gate.arenas, reply: reply))
+                    request, of: reads.applier, arena: arena, from: gate.arenas, as: caller,
+                    reply: reply))
         } catch {
             gate.arenas.putBack(arena)
             reply.fail(error.status)
@@ -80,7 +102,7 @@ struct KVService: Sendable {
 
     /// - Returns: who goes on with the call; nil when it was refused.
     func rangeStream(
-        _ bytes: UnsafeRawBufferPointer, _ call: any MessageTaking
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ call: any MessageTaking
     ) -> RangeStreamCall? {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
@@ -90,7 +112,8 @@ struct KVService: Sendable {
             let stream = RangeStreamCall(call)
             reads.submit(
                 RangeStream(
-                    request, of: reads.applier, arena: arena, from: gate.arenas, to: stream,
+                    request, of: reads.applier, arena: arena, from: gate.arenas, as: caller,
+                    to: stream,
                     maxRequestBytes: gate.maxRequestBytes))
             return stream
         } catch {
@@ -102,7 +125,9 @@ struct KVService: Sendable {
 }
 
 extension KVService {
-    func txn(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func txn(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(TxnRequest.self, bytes, in: arena)
@@ -110,11 +135,12 @@ extension KVService {
             if request.isReadOnly {
                 reads.submit(
                     PendingTxn(
-                        request, of: reads.applier, arena: arena, from: gate.arenas,
+                        request, of: reads.applier, arena: arena, from: gate.arenas, as: caller,
                         reply: reply))
             } else {
                 gate.submit(
-                    .txn, request: bytes, operation: .txn(request), arena: arena, reply: reply)
+                    .txn, request: bytes, operation: .txn(request), arena: arena, as: caller,
+                    reply: reply)
             }
         } catch {
             gate.arenas.putBack(arena)

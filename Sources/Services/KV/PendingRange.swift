@@ -11,6 +11,7 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     let request: RangeRequest
     let applier: Applier
     let isSerializable: Bool
+    let caller: Principal
     private var arena: Arena?
     private let pool: ArenaPool
     private let reply: any Replying
@@ -18,13 +19,14 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     /// - Parameter arena: where `request` was decoded; goes back to `pool` once it is answered.
     init(
         _ request: RangeRequest, of applier: Applier, arena: Arena, from pool: ArenaPool,
-        reply: any Replying
+        as caller: Principal, reply: any Replying
     ) {
         self.request = request
         self.applier = applier
         isSerializable = request.isSerializable
         self.arena = arena
         self.pool = pool
+        self.caller = caller
         self.reply = reply
     }
 
@@ -37,6 +39,10 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
             reply.fail(Status(error))
         }
         release()
+    }
+
+    func refusal(given access: KeyAccess) -> Status? {
+        access.refusalToRead(request.key, request.rangeEnd)
     }
 
     var isAbandoned: Bool { reply.isAbandoned }

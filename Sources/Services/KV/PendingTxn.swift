@@ -10,6 +10,7 @@ final class PendingTxn: AppliedRead, SlicedReader, @unchecked Sendable {
     let request: TxnRequest
     let applier: Applier
     let isSerializable: Bool
+    let caller: Principal
     private var arena: Arena?
     private let pool: ArenaPool
     private let reply: any Replying
@@ -17,13 +18,14 @@ final class PendingTxn: AppliedRead, SlicedReader, @unchecked Sendable {
     /// - Parameter arena: where `request` was decoded; goes back to `pool` once it is answered.
     init(
         _ request: TxnRequest, of applier: Applier, arena: Arena, from pool: ArenaPool,
-        reply: any Replying
+        as caller: Principal, reply: any Replying
     ) {
         self.request = request
         self.applier = applier
         isSerializable = request.isSerializable
         self.arena = arena
         self.pool = pool
+        self.caller = caller
         self.reply = reply
     }
 
@@ -35,6 +37,8 @@ final class PendingTxn: AppliedRead, SlicedReader, @unchecked Sendable {
         }
         release()
     }
+
+    func refusal(given access: KeyAccess) -> Status? { access.refusal(of: request) }
 
     var isAbandoned: Bool { reply.isAbandoned }
 

@@ -16,6 +16,7 @@ import Transport
 final class RangeStream: AppliedRead, @unchecked Sendable {
     let applier: Applier
     let isSerializable: Bool
+    let caller: Principal
     private let request: RangeRequest
     private var arena: Arena?
     private let pool: ArenaPool
@@ -36,13 +37,14 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
     /// - Parameter arena: where `request` was decoded; goes back to `pool` in the end.
     init(
         _ request: RangeRequest, of applier: Applier, arena: Arena, from pool: ArenaPool,
-        to call: RangeStreamCall, maxRequestBytes: Int
+        as caller: Principal, to call: RangeStreamCall, maxRequestBytes: Int
     ) {
         self.request = request
         self.applier = applier
         isSerializable = request.isSerializable
         self.arena = arena
         self.pool = pool
+        self.caller = caller
         self.call = call
         self.maxRequestBytes = maxRequestBytes
     }
@@ -59,6 +61,10 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
         self.evaluation = evaluation
         call.reads(self)
         readSlice()
+    }
+
+    func refusal(given access: KeyAccess) -> Status? {
+        access.refusalToRead(request.key, request.rangeEnd)
     }
 
     func fail(_ status: Status) {

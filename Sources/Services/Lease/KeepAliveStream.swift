@@ -18,6 +18,7 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
     }
 
     private let call: StreamingCall
+    private let visitor: Visitor
     private let renewals: RenewalGate
     private let failures: Counter
     private let answers: HandOver<Answer>
@@ -34,8 +35,11 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
     private static let underWayLimit = 1000
 
     /// - Parameter failures: counts the requests that are none.
-    init(_ call: StreamingCall, renewals: RenewalGate, failures: Counter) {
+    init(
+        _ call: StreamingCall, of visitor: Visitor, renewals: RenewalGate, failures: Counter
+    ) {
         self.call = call
+        self.visitor = visitor
         self.renewals = renewals
         self.failures = failures
         let place = Place()
@@ -65,10 +69,28 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
             return end(.malformedRequest(error))
         }
         underWay += 1
-        guard renewals.renew(lease, for: self) else { return end(.tooManyRequests) }
+        renew(lease)
         if underWay >= Self.underWayLimit, !isOver {
             isPaused = true
             call.pauseReceiving()
+        }
+    }
+
+    private func renew(_ lease: LeaseID) {
+        switch visitor.identify(now: call.context.now) {
+        case .admitted(let caller):
+            guard renewals.renew(lease, as: caller, for: self) else {
+                return end(.tooManyRequests)
+            }
+        case .refused(let status): end(status)
+        case .later(let index):
+            visitor.wait(for: index) { [self] in
+                call.onExecutor { [self] in
+                    if !isOver { renew(lease) }
+                }
+            } given: { [self] in
+                call.onExecutor { [self] in end(.invalidAuthToken) }
+            }
         }
     }
 

@@ -8,31 +8,40 @@ struct LeaseService: Sendable {
     let reads: ReadGate
     let ids: RequestIDSource
 
-    func register(in methods: inout GRPCMethods) {
-        methods.unary("/etcdserverpb.Lease/LeaseGrant") { call, bytes in grant(bytes, call) }
-        methods.unary("/etcdserverpb.Lease/LeaseRevoke") { call, bytes in revoke(bytes, call) }
-        methods.bidirectional("/etcdserverpb.Lease/LeaseKeepAlive") { call in
+    func register(in methods: inout GuardedMethods) {
+        methods.unary("/etcdserverpb.Lease/LeaseGrant") { call, caller, bytes in
+            grant(bytes, as: caller, call)
+        }
+        methods.unary("/etcdserverpb.Lease/LeaseRevoke") { call, caller, bytes in
+            revoke(bytes, as: caller, call)
+        }
+        methods.bidirectional("/etcdserverpb.Lease/LeaseKeepAlive") { call, visitor in
             KeepAliveStream(
-                call, renewals: RenewalGate(of: reads),
+                call, of: visitor, renewals: RenewalGate(of: reads),
                 failures: reads.applier.counters.leases.receiveFailures)
         }
-        methods.unary("/etcdserverpb.Lease/LeaseTimeToLive") { call, bytes in
-            timeToLive(bytes, call)
+        methods.unary("/etcdserverpb.Lease/LeaseTimeToLive") { call, caller, bytes in
+            timeToLive(bytes, as: caller, call)
         }
-        methods.unary("/etcdserverpb.Lease/LeaseLeases") { call, bytes in list(bytes, call) }
+        methods.unary("/etcdserverpb.Lease/LeaseLeases") { call, caller, bytes in
+            list(bytes, as: caller, call)
+        }
     }
 
-    func grant(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func grant(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(LeaseGrantRequest.self, bytes, in: arena)
             guard request.id == .none else {
                 return gate.submit(
                     .leaseGrant, request: bytes, operation: .leaseGrant(request), arena: arena,
+                    as: caller,
                     reply: reply)
             }
             gate.arenas.putBack(arena)
-            grant(ttl: request.ttl, reply)
+            grant(ttl: request.ttl, as: caller, reply)
         } catch {
             gate.arenas.putBack(arena)
             reply.fail(error.status)
@@ -40,7 +49,7 @@ struct LeaseService: Sendable {
     }
 
     /// Grants a lease that the client leaves to the server to name.
-    func grant(ttl: Int64, _ reply: any Replying) {
+    func grant(ttl: Int64, as caller: Principal, _ reply: any Replying) {
         var request = ByteBuffer()
         request.appendLeaseGrantRequest(ttl: ttl, id: ids.nextLease())
         let arena = gate.arenas.take()
@@ -49,6 +58,7 @@ struct LeaseService: Sendable {
             request.withUnsafeBytes {
                 gate.submit(
                     .leaseGrant, request: $0, operation: .leaseGrant(named), arena: arena,
+                    as: caller,
                     reply: reply)
             }
         } catch {
@@ -57,12 +67,15 @@ struct LeaseService: Sendable {
         }
     }
 
-    func revoke(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func revoke(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(LeaseRevokeRequest.self, bytes, in: arena)
             gate.submit(
                 .leaseRevoke, request: bytes, operation: .leaseRevoke(request), arena: arena,
+                as: caller,
                 reply: reply)
         } catch {
             gate.arenas.putBack(arena)
@@ -70,17 +83,19 @@ struct LeaseService: Sendable {
         }
     }
 
-    func timeToLive(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func timeToLive(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         defer { gate.arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(LeaseTimeToLiveRequest.self, bytes, in: arena)
             let (id, wantsKeys, applier) = (request.id, request.wantsKeys, reads.applier)
-            let message = [UInt8](bytes)
+            let message = bytes.asking(caller)
             applier.executor.post {
                 applier.assumeIsolated { applier in
                     LeaderQuestion(of: applier, .timeToLive, message) { _ in
-                        timeToLive(id, wantsKeys: wantsKeys, reply)
+                        timeToLive(id, wantsKeys: wantsKeys, as: caller, reply)
                     } done: { result in
                         applier.assumeIsolated { applier in
                             applier.pass(result, under: applier.header(), to: reply)
@@ -99,7 +114,8 @@ struct LeaseService: Sendable {
         defer { gate.arenas.putBack(arena) }
         do throws(RequestRefusal) {
             let request = try decodeRequest(LeaseTimeToLiveRequest.self, bytes, in: arena)
-            timeToLive(request.id, wantsKeys: request.wantsKeys, reply)
+            let caller = try Principal(askingOf: bytes)
+            timeToLive(request.id, wantsKeys: request.wantsKeys, as: caller, reply)
         } catch {
             reply.fail(error.status)
         }
@@ -107,8 +123,13 @@ struct LeaseService: Sendable {
 
     /// etcd waits for what is committed to be applied; this also asks whether the leader still is
     /// one, and a round serves all reads of the turn.
-    private func timeToLive(_ id: LeaseID, wantsKeys: Bool, _ reply: any Replying) {
+    private func timeToLive(
+        _ id: LeaseID, wantsKeys: Bool, as caller: Principal, _ reply: any Replying
+    ) {
         let read = StateRead(of: reads.applier, isSerializable: false) { applier in
+            if wantsKeys, let refusal = applier.refusalToRead(keysOf: [id], caller) {
+                return reply.fail(refusal)
+            }
             guard applier.timeToLive(id, wantsKeys: wantsKeys) else {
                 return reply.fail(.notLeader)
             }
@@ -121,9 +142,10 @@ struct LeaseService: Sendable {
 
     /// As the leader, for a member that was asked.
     func renewHere(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
-        let lease: LeaseID
+        let (lease, caller): (LeaseID, Principal)
         do throws(WireError) {
             lease = try LeaseKeepAliveRequest.id(in: bytes)
+            caller = try Principal(asking: bytes)
         } catch {
             return reply.fail(.malformedRequest(error))
         }
@@ -131,19 +153,25 @@ struct LeaseService: Sendable {
         applier.executor.post {
             applier.assumeIsolated { applier in
                 guard applier.leads else { return reply.fail(.notLeader) }
-                applier.renew(lease, by: reads, for: ForwardedRenewal(reply))
+                applier.renew(lease, as: caller, by: reads, for: ForwardedRenewal(reply))
             }
         }
     }
 
-    func list(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func list(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         defer { gate.arenas.putBack(arena) }
         do throws(RequestRefusal) {
             _ = try decodeRequest(LeaseLeasesRequest.self, bytes, in: arena)
             let read = StateRead(of: reads.applier, isSerializable: true) { applier in
+                let leases = applier.lessor.assumeIsolated { $0.list }
+                if let refusal = applier.refusalToRead(keysOf: leases, caller) {
+                    return reply.fail(refusal)
+                }
                 applier.response.bytes.appendLeaseLeasesResponse(
-                    applier.header(), applier.lessor.assumeIsolated { $0.list })
+                    applier.header(), leases)
                 applier.response.take { reply.respond($0) }
             } failed: {
                 reply.fail($0)
@@ -151,6 +179,15 @@ struct LeaseService: Sendable {
             reads.submit(read)
         } catch {
             reply.fail(error.status)
+        }
+    }
+}
+
+extension Principal {
+    /// As `init(asking:)`, of a request that came from another member.
+    fileprivate init(askingOf message: UnsafeRawBufferPointer) throws(RequestRefusal) {
+        do throws(WireError) { self = try Principal(asking: message) } catch {
+            throw RequestRefusal(.malformedRequest(error))
         }
     }
 }

@@ -7,6 +7,7 @@ import Consensus
 struct RenewalGate: Sendable {
     private struct Renewal: Sendable {
         let lease: LeaseID
+        let caller: Principal
         let receiver: any RenewalReceiver
     }
 
@@ -19,14 +20,17 @@ struct RenewalGate: Sendable {
         let applier = reads.applier
         inbox = HandOver(to: applier.executor, limit: Self.waitingLimit) { renewal in
             applier.assumeIsolated { applier in
-                applier.renew(renewal.lease, by: reads, for: renewal.receiver)
+                applier.renew(
+                    renewal.lease, as: renewal.caller, by: reads, for: renewal.receiver)
             }
         }
     }
 
     /// - Returns: false when too many wait; then `receiver` hears nothing.
-    func renew(_ lease: LeaseID, for receiver: any RenewalReceiver) -> Bool {
-        inbox.send(Renewal(lease: lease, receiver: receiver))
+    func renew(
+        _ lease: LeaseID, as caller: Principal, for receiver: any RenewalReceiver
+    ) -> Bool {
+        inbox.send(Renewal(lease: lease, caller: caller, receiver: receiver))
     }
 }
 
@@ -35,13 +39,21 @@ extension Applier {
     var leads: Bool { leader == identity.member }
 
     /// The leader alone knows how long a lease lives.
-    func renew(_ lease: LeaseID, by reads: ReadGate, for receiver: any RenewalReceiver) {
-        if leads { return renewHere(lease, by: reads, for: receiver) }
+    func renew(
+        _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
+        for receiver: any RenewalReceiver
+    ) {
+        let header = header()
+        // Also here: what is known here is refused without asking the leader.
+        if let refusal = refusalToWrite(keysOf: lease, caller) {
+            return receiver.renewed(lease, header, ttl: .failure(refusal))
+        }
+        if leads { return renewHere(lease, as: caller, by: reads, for: receiver) }
         var request = ByteBuffer(capacity: 16)
         request.appendLeaseRequest(lease)
-        let header = header()
-        LeaderQuestion(of: self, .renewLease, request.array) { applier in
-            applier.renewHere(lease, by: reads, for: receiver)
+        let message = request.withUnsafeBytes { $0.asking(caller) }
+        LeaderQuestion(of: self, .renewLease, message) { applier in
+            applier.renewHere(lease, as: caller, by: reads, for: receiver)
         } done: { answer in
             receiver.renewed(lease, header, ttl: answer.flatMap(Self.grantedTTL))
         }.ask()
@@ -59,7 +71,8 @@ extension Applier {
 
     /// A lease that is not known may have been granted just now: that is to be applied first.
     private func renewHere(
-        _ lease: LeaseID, by reads: ReadGate, for receiver: any RenewalReceiver
+        _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
+        for receiver: any RenewalReceiver
     ) {
         let header = header()
         let renewsAtOnce = settings.leases.renewsAtOnce
@@ -70,6 +83,9 @@ extension Applier {
         }
         reads.submit(
             StateRead(of: self, isSerializable: false) { applier in
+                if let refusal = applier.refusalToWrite(keysOf: lease, caller) {
+                    return receiver.renewed(lease, header, ttl: .failure(refusal))
+                }
                 applier.lessor.assumeIsolated { $0.renew(lease, header, for: receiver) }
             } failed: { status in
                 receiver.renewed(lease, header, ttl: .failure(status))

@@ -5,7 +5,9 @@ import API
 import Transport
 
 extension MaintenanceService {
-    func downgrade(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func downgrade(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         defer { gate.arenas.putBack(arena) }
         do throws(RequestRefusal) {
@@ -19,10 +21,10 @@ extension MaintenanceService {
                     if let refusal = applier.refusal(ofDowngradeTo: target) {
                         return reply.fail(refusal)
                     }
-                    if enables { return propose(target, reply) }
+                    if enables { return propose(target, as: caller, reply) }
                     applier.answerDowngrade(reply)
                 }
-            case .cancel: propose(nil, reply)
+            case .cancel: propose(nil, as: caller, reply)
             case nil: reply.fail(.unknownMethod)
             }
         } catch {
@@ -31,14 +33,16 @@ extension MaintenanceService {
     }
 
     /// - Parameter target: nil ends a downgrade.
-    private func propose(_ target: ClusterVersion?, _ reply: any Replying) {
+    private func propose(
+        _ target: ClusterVersion?, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         DowngradeInfoSetRequest.withEncoded(target: target) { bytes in
             do throws(RequestRefusal) {
                 let request = try decodeRequest(DowngradeInfoSetRequest.self, bytes, in: arena)
                 gate.submit(
                     .downgradeInfoSet, request: bytes, operation: .downgradeInfoSet(request),
-                    arena: arena, reply: reply)
+                    arena: arena, as: caller, reply: reply)
             } catch {
                 gate.arenas.putBack(arena)
                 reply.fail(error.status)

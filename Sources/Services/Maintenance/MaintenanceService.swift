@@ -7,19 +7,21 @@ struct MaintenanceService: Sendable {
     let gate: ProposalGate
     let reads: ReadGate
 
-    func register(in methods: inout GRPCMethods) {
-        methods.unary("/etcdserverpb.Maintenance/Status") { call, bytes in status(bytes, call) }
-        methods.unary("/etcdserverpb.Maintenance/Alarm") { call, bytes in alarm(bytes, call) }
-        methods.unary("/etcdserverpb.Maintenance/Defragment") { call, bytes in
+    func register(in methods: inout GuardedMethods) {
+        methods.unary("/etcdserverpb.Maintenance/Status") { call, _, bytes in status(bytes, call) }
+        methods.unary("/etcdserverpb.Maintenance/Alarm") { call, caller, bytes in
+            alarm(bytes, as: caller, call)
+        }
+        methods.unary("/etcdserverpb.Maintenance/Defragment") { call, _, bytes in
             defragment(bytes, call)
         }
-        methods.unary("/etcdserverpb.Maintenance/Hash") { call, bytes in hash(bytes, call) }
-        methods.unary("/etcdserverpb.Maintenance/HashKV") { call, bytes in hashKV(bytes, call) }
-        methods.unary("/etcdserverpb.Maintenance/MoveLeader") { call, bytes in
+        methods.unary("/etcdserverpb.Maintenance/Hash") { call, _, bytes in hash(bytes, call) }
+        methods.unary("/etcdserverpb.Maintenance/HashKV") { call, _, bytes in hashKV(bytes, call) }
+        methods.unary("/etcdserverpb.Maintenance/MoveLeader") { call, _, bytes in
             moveLeader(bytes, call)
         }
-        methods.unary("/etcdserverpb.Maintenance/Downgrade") { call, bytes in
-            downgrade(bytes, call)
+        methods.unary("/etcdserverpb.Maintenance/Downgrade") { call, caller, bytes in
+            downgrade(bytes, as: caller, call)
         }
     }
 
@@ -42,12 +44,15 @@ struct MaintenanceService: Sendable {
     }
 
     /// Through the log, also to read: so the answer holds all that was decided before.
-    func alarm(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    func alarm(
+        _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
+    ) {
         let arena = gate.arenas.take()
         do throws(RequestRefusal) {
             let request = try decodeRequest(AlarmRequest.self, bytes, in: arena)
             gate.submit(
-                .alarm, request: bytes, operation: .alarm(request), arena: arena, reply: reply)
+                .alarm, request: bytes, operation: .alarm(request), arena: arena, as: caller,
+                reply: reply)
         } catch {
             gate.arenas.putBack(arena)
             reply.fail(error.status)

@@ -81,6 +81,10 @@ extension WatchHub {
         var left = Self.turnWatchers
         while group.passed < group.watchers.count, left > 0 {
             let watcher = group.watchers[group.passed]
+            if watcher.stream.rightsEpoch != rightsEpoch {
+                checkRights(of: watcher.stream)
+                continue
+            }
             group.passed += 1
             left -= 1
             guard watcher.next <= group.newestPending,
@@ -128,6 +132,8 @@ extension WatchHub {
     private func serve(_ stream: WatchStream, _ work: inout Int) {
         stream.isReady = false
         guard stream.isOpen else { return }
+        checkRights(of: stream)
+        tellRefused(of: stream)
         var left = Self.turnWatchers
         while stream.sink.isWritable, left > 0, work > 0, let watcher = stream.dequeue() {
             left -= 1

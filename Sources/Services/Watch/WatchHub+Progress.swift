@@ -11,7 +11,9 @@ extension WatchHub {
     /// Answers a progress request, at once or when what waits has been sent. Not at all while a
     /// watcher reads history, has fallen behind a compaction or is ahead of the store.
     func requestProgress(of stream: WatchStream) {
-        guard stream.isOpen, mayTellProgress(of: stream) else { return }
+        guard stream.isOpen else { return }
+        checkRights(of: stream)
+        guard mayTellProgress(of: stream) else { return }
         var work = 0
         settleProgress(of: stream, &work)
     }

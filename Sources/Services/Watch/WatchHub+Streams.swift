@@ -38,6 +38,7 @@ extension WatchHub {
     /// A stream begins.
     func open(_ stream: WatchStream) {
         stream.isOpen = true
+        stream.rightsEpoch = rightsEpoch
         streams[ObjectIdentifier(stream)] = stream
         counters.streams.add(1)
     }
@@ -68,18 +69,18 @@ extension WatchHub {
     // MARK: Create
 
     /// Creates a watcher, or says why not: a failure ends nothing.
-    func create(_ order: WatchOrder, on stream: WatchStream) {
+    func create(_ order: WatchOrder, on stream: WatchStream, as caller: Principal) {
         guard stream.isOpen else { return }
         let start = settings.stopwatch()
         defer { counters.times.control.observe(settings.stopwatch() - start) }
         let now = store.assumeIsolated { $0.revision }
-        if let reason = refusal(of: order, on: stream) {
-            var answer = WatchResponseFields(.none)
-            answer.isCreated = true
-            answer.isCanceled = true
-            answer.cancelReason = reason
-            return respond(answer, now, on: stream)
+        if let status = refusal(of: order.range, by: caller) {
+            return refuse(WatchCancelReason.of(status), on: stream)
         }
+        if let reason = refusal(of: order, on: stream) { return refuse(reason, on: stream) }
+        // Those it has must have been looked at before the stream passes for looked at.
+        checkRights(of: stream)
+        stream.caller = caller.user.isEmpty ? nil : caller
         if watcherCount == 0 { startObserving(now) }
         let watcher = add(order, on: stream, now)
         var answer = WatchResponseFields(watcher.id)
@@ -140,7 +141,7 @@ extension WatchHub {
     }
 
     /// Takes a watcher out of everything but its stream's table.
-    private func forget(_ watcher: Watcher) {
+    func forget(_ watcher: Watcher) {
         let (group, stream) = (watcher.group, watcher.stream)
         clearReadsHistory(watcher)
         if !stream.future.isEmpty { stream.future[watcher.id] = nil }

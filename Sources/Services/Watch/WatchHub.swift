@@ -34,6 +34,13 @@ package actor WatchHub: ChangeObserver {
     /// The newest revision; kept as long as there are watchers.
     var newest = Revision(0)
     var watcherCount = 0
+    /// Who may read what.
+    var rights = AuthView(AuthState())
+    /// How often rights have changed.
+    var rightsEpoch = 0
+    /// Streams that were not looked at since.
+    var toCheck: [WatchStream] = []
+    var isChecking = false
     var streams: [ObjectIdentifier: WatchStream] = [:]
 
     /// Ranges with events that their watchers are to be told of.

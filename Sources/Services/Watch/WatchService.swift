@@ -8,29 +8,35 @@ struct WatchService: Sendable {
     let hub: WatchHub
     let arenas: ArenaPool
 
-    func register(in methods: inout GRPCMethods) {
-        methods.bidirectional("/etcdserverpb.Watch/Watch") { call in
+    func register(in methods: inout GuardedMethods) {
+        methods.bidirectional("/etcdserverpb.Watch/Watch") { call, visitor in
             call.limitBuffer(to: hub.settings.streamBufferBytes)
-            return WatchCall(call, hub: hub, arenas: arenas)
+            return WatchCall(call, of: visitor, hub: hub, arenas: arenas)
         }
     }
 }
 
 /// A client's side of a stream.
-final class WatchCall: StreamingHandler {
+///
+/// `@unchecked Sendable`: confined to the executor of its connection.
+final class WatchCall: StreamingHandler, @unchecked Sendable {
     private let call: StreamingCall
     private let hub: WatchHub
     private let arenas: ArenaPool
     private let stream: WatchStream
+    private let visitor: Visitor
     /// A request that came when the stream took no responses. At most one: receiving pauses.
     private var held: [UInt8]?
 
-    init(_ call: StreamingCall, hub: WatchHub, arenas: ArenaPool) {
+    init(
+        _ call: StreamingCall, of visitor: Visitor, hub: WatchHub, arenas: ArenaPool
+    ) {
         self.call = call
+        self.visitor = visitor
         self.hub = hub
         self.arenas = arenas
         let jitter = Double(hub.random.next() >> 11) / Double(1 << 53)
-        stream = WatchStream(call, jitter: jitter)
+        stream = WatchStream(call, of: visitor, jitter: jitter)
         hub.enter(with: stream) { hub, stream in hub.open(stream) }
     }
 
@@ -51,9 +57,10 @@ final class WatchCall: StreamingHandler {
             guard let operation = try WatchRequest.decode(message, in: arena).operation else {
                 return
             }
+            if case .create(let request) = operation { return create(request, message) }
             hub.enter(with: (operation, stream)) { hub, input in
                 switch input.0 {
-                case .create(let request): hub.create(WatchOrder(request), on: input.1)
+                case .create: break
                 case .cancel(let id): hub.cancel(id, on: input.1)
                 case .progress: hub.requestProgress(of: input.1)
                 }
@@ -63,6 +70,36 @@ final class WatchCall: StreamingHandler {
             leave()
             call.finish(.malformedMessage(error))
         }
+    }
+
+    private func create(_ request: WatchCreateRequest, _ message: UnsafeRawBufferPointer) {
+        switch visitor.identify(now: call.context.now) {
+        case .admitted(let caller):
+            hub.enter(with: (request, stream)) { hub, input in
+                hub.create(WatchOrder(input.0), on: input.1, as: caller)
+            }
+        case .refused(let status): refuse(status)
+        case .later(let index):
+            // Nothing else is taken meanwhile: requests are answered in order.
+            let message = [UInt8](message)
+            call.pauseReceiving()
+            visitor.wait(for: index) { [self] in
+                call.onExecutor { [self] in
+                    message.withUnsafeBytes { take($0) }
+                    if held == nil, call.isWritable { call.resumeReceiving() }
+                }
+            } given: { [self] in
+                call.onExecutor { [self] in
+                    refuse(.invalidAuthToken)
+                    if held == nil, call.isWritable { call.resumeReceiving() }
+                }
+            }
+        }
+    }
+
+    private func refuse(_ status: Status) {
+        let reason = WatchCancelReason.of(status)
+        hub.enter(with: stream) { hub, stream in hub.refuse(reason, on: stream) }
     }
 
     /// Events keep flowing.

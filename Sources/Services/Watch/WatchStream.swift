@@ -20,6 +20,14 @@ extension StreamingCall: WatchSink {}
 /// Confined to the hub, which its call's executor is the executor of too.
 final class WatchStream {
     let sink: any WatchSink
+    /// Who watches, by what the call brought; nil for the member itself.
+    let visitor: Visitor?
+    /// Who it was when a watcher was created last, while auth was on.
+    var caller: Principal?
+    /// The state of rights that its watchers were checked at.
+    var rightsEpoch = 0
+    /// Watchers that lost their right, and have not been told.
+    var refused: Deque<(id: WatchID, reason: String)> = []
     var watchers: [WatchID: Watcher] = [:]
     /// The id the server tries next (semantics.md, Watch: "lowest unused counter value").
     var nextID: Int64 = 0
@@ -48,7 +56,8 @@ final class WatchStream {
     let jitter: Double
 
     /// - Parameter jitter: 0 to 1.
-    init(_ sink: any WatchSink, jitter: Double = 0) {
+    init(_ sink: any WatchSink, of visitor: Visitor? = nil, jitter: Double = 0) {
+        self.visitor = visitor
         self.sink = sink
         self.jitter = jitter
     }
@@ -64,7 +73,9 @@ final class WatchStream {
     var isAnyWaiting: Bool { waiting.count > goneWaiting }
 
     /// Whether there is a reason to come back once there is room.
-    var isAnyToTell: Bool { isAnyWaiting || owesProgress || !progressDue.isEmpty }
+    var isAnyToTell: Bool {
+        isAnyWaiting || owesProgress || !progressDue.isEmpty || !refused.isEmpty
+    }
 
     func enqueue(_ watcher: Watcher) { waiting.append(watcher) }
 
@@ -90,5 +101,6 @@ final class WatchStream {
         goneWaiting = 0
         future.removeAll()
         progressDue.removeAll()
+        refused.removeAll()
     }
 }

@@ -46,7 +46,8 @@ public struct WALMetrics: Hashable, Sendable {
 }
 
 extension MonotonicTime {
-    static func systemClock() -> MonotonicTime {
+    /// The kernel's. From any thread.
+    package static func systemClock() -> MonotonicTime {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return MonotonicTime(

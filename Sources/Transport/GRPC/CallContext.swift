@@ -22,6 +22,15 @@ public struct CallContext: @unchecked Sendable {
         isCurrent ? stream.connection?.stream.remoteAddress ?? "" : ""
     }
 
+    /// The common name of the client's certificate, if TLS has verified one and it counts
+    /// (-client-cert-auth).
+    public var commonName: String? {
+        isCurrent ? stream.connection?.stream.security?.commonName : nil
+    }
+
+    /// The time on the connection's executor.
+    public var now: MonotonicTime { stream.completions.executor.now }
+
     /// When the client stops waiting (`grpc-timeout`), if it said so.
     public var deadline: MonotonicTime? { isCurrent ? stream.deadline : nil }
 

@@ -18,6 +18,9 @@ public struct UnaryCall: @unchecked Sendable {
     /// What the client sent along. On the connection's executor only.
     public var context: CallContext { CallContext(stream: stream, generation: generation) }
 
+    /// The connection's executor. From any thread.
+    public var executor: any ActorExecutor { stream.completions.executor }
+
     /// Answers with a message of at most `capacity` bytes that `write` encodes in place.
     /// - Parameter write: returns how many bytes it has written. Called once, at once.
     public func respond(capacity: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int) {

@@ -155,7 +155,9 @@ final class HTTP1Connection: ByteStreamHandler {
 
     private func dispatch() {
         guard let head = self.head else { preconditionFailure("a request ends after it begins") }
-        let request = HTTP1Request(head: head, body: body, remoteAddress: stream.remoteAddress)
+        let request = HTTP1Request(
+            head: head, body: body, remoteAddress: stream.remoteAddress,
+            security: stream.security)
         self.head = nil
         body = []
         let keepsAlive = head.keepsAlive && !closesWhenIdle

@@ -97,15 +97,22 @@ public struct HTTP1Request: Sendable, Equatable {
     public var body: [UInt8]
     /// The client, as `host:port` or the path of a Unix socket.
     public var remoteAddress: String
+    /// What is known of the client by TLS; nil without TLS.
+    public var security: StreamSecurity?
 
-    public init(head: HTTP1RequestHead, body: [UInt8], remoteAddress: String) {
+    public init(
+        head: HTTP1RequestHead, body: [UInt8], remoteAddress: String,
+        security: StreamSecurity? = nil
+    ) {
         self.head = head
         self.body = body
         self.remoteAddress = remoteAddress
+        self.security = security
     }
 
     public var method: String { head.method }
     public var path: String { head.path }
+    public var isSecure: Bool { security != nil }
     public var headers: HTTP1Headers { head.headers }
 }
 

@@ -2,6 +2,7 @@
 // lookup of a loop has a thread of its own, which is rare: members dial each other once and stay.
 
 import API
+import CLibuv
 import Glibc
 
 /// Turns the name of a host into addresses, as the system's resolver does (getaddrinfo).

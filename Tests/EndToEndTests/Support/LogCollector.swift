@@ -51,6 +51,15 @@ final class LogCollector: @unchecked Sendable {
             }, otherwise: { "no \"\(text)\"" })
     }
 
+    /// Waits until so many more lines contain `text`.
+    func wait(for text: String, times count: Int) throws {
+        let before = lines.count
+        _ = try wait(
+            until: { lines in
+                lines.dropFirst(before).filter { $0.contains(text) }.count >= count ? lines : nil
+            }, otherwise: { "not \(count) of \"\(text)\"" })
+    }
+
     /// Waits for the end of the pipe.
     /// - Returns: all lines.
     func waitForEnd() throws -> [String] {

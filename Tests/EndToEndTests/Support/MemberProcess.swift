@@ -1,6 +1,7 @@
 // A real member: the binary that ships, in a process and a data directory of its own.
 
 import Foundation
+import Transport
 
 /// A running `cairn`, killed and its data removed when the value goes away.
 ///
@@ -11,12 +12,21 @@ final class MemberProcess: @unchecked Sendable {
     /// Further flags, for this and later starts.
     var arguments: [String]
     var environment: [String: String]
+    /// Words before the command, of a program that ends by running it.
+    private let launcher: [String]
     private let binary: URL
     private let ownsData: Bool
+    /// The Unix socket that it serves clients at, in place of a port.
+    private let socketPath: String?
     private var process = Process()
     private(set) var log = LogCollector(FileHandle.nullDevice)
 
-    var endpoint: String { "127.0.0.1:\(port)" }
+    /// Where clients find it, as etcdctl takes it.
+    var endpoint: String { socketPath.map { "unix://\($0)" } ?? "127.0.0.1:\(port)" }
+    /// Where clients find it.
+    var clientEndpoint: Endpoint {
+        socketPath.map { .unix(path: $0) } ?? .tcp(host: "127.0.0.1", port: port)
+    }
     var processID: Int32 { process.processIdentifier }
     var isRunning: Bool { process.isRunning }
     var walDirectory: URL { dataDirectory.appendingPathComponent("member/wal") }
@@ -26,17 +36,22 @@ final class MemberProcess: @unchecked Sendable {
     /// - Parameters:
     ///   - binary: another server that takes the same flags.
     ///   - directory: where its data goes, which is then kept; nil for one of its own.
+    ///   - launcher: words before its command, of a program that ends by running it.
+    ///   - hasSocket: it serves clients at a Unix socket.
     init(
         binary: URL = MemberProcess.binary, arguments: [String] = [],
-        environment: [String: String] = [:], directory: URL? = nil, starts: Bool = true
+        environment: [String: String] = [:], directory: URL? = nil, launcher: [String] = [],
+        hasSocket: Bool = false, starts: Bool = true
     ) throws {
         self.binary = binary
+        self.launcher = launcher
         port = try Self.freePort()
         ownsData = directory == nil
         dataDirectory =
             directory
             ?? FileManager.default.temporaryDirectory
             .appendingPathComponent("cairn-e2e-\(UUID().uuidString)")
+        socketPath = hasSocket ? "/tmp/cairn-e2e-\(UUID().uuidString).sock" : nil
         self.arguments = arguments
         self.environment = environment
         if starts { try start() }
@@ -45,6 +60,7 @@ final class MemberProcess: @unchecked Sendable {
     deinit {
         if process.isRunning { end(by: SIGKILL) }
         if ownsData { try? FileManager.default.removeItem(at: dataDirectory) }
+        if let socketPath { unlink(socketPath) }
     }
 
     /// Starts the member on its data directory (again).
@@ -58,8 +74,9 @@ final class MemberProcess: @unchecked Sendable {
     /// Starts the member and does not wait for anything.
     func launch() throws {
         process = Process()
-        process.executableURL = binary
-        process.arguments = flags + arguments
+        let command = launcher + [binary.path] + flags + arguments
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let pipe = Pipe()
         process.standardError = pipe
@@ -74,17 +91,19 @@ final class MemberProcess: @unchecked Sendable {
         // A flag that is given by the environment must not be given here.
         var flags = ["--data-dir", dataDirectory.path]
         if environment["ETCD_LISTEN_CLIENT_URLS"] == nil {
-            flags += ["--listen-client-urls", "http://\(endpoint)"]
+            flags += ["--listen-client-urls", clientURL]
         }
         if binary == Self.binary, !arguments.contains("--listen-peer-urls") {
             // Any port: most members have no peers.
             flags += ["--listen-peer-urls", "http://127.0.0.1:0"]
         }
         if environment["ETCD_ADVERTISE_CLIENT_URLS"] == nil {
-            flags += ["--advertise-client-urls", "http://\(endpoint)"]
+            flags += ["--advertise-client-urls", clientURL]
         }
         return flags
     }
+
+    private var clientURL: String { socketPath == nil ? "http://\(endpoint)" : endpoint }
 
     /// Ends the process by `signal` and waits for its end.
     /// - Returns: its status as a shell says it.

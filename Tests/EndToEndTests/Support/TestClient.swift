@@ -32,7 +32,7 @@ final class TestClient: Sendable {
     }
 
     convenience init(_ member: MemberProcess) async throws {
-        try await self.init(.tcp(host: "127.0.0.1", port: member.port))
+        try await self.init(member.clientEndpoint)
     }
 
     deinit {
@@ -47,13 +47,20 @@ final class TestClient: Sendable {
         }
     }
 
+    /// Whether the connection has ended.
+    var isClosed: Bool {
+        get async { await onLoop { [connection] in connection.unavailable != nil } }
+    }
+
     /// Calls any unary method with any bytes. A member that does not answer fails the call.
     func call(
-        _ path: String, _ request: [UInt8] = [], metadata: [(name: String, value: [UInt8])] = []
+        _ path: String, _ request: [UInt8] = [],
+        metadata: [(name: String, value: [UInt8])] = [], timeoutMilliseconds: UInt64 = 30_000
     ) async throws(Status) -> [UInt8] {
         try await connection.call(
             GRPCClientMethod(path), request,
-            options: GRPCCallOptions(timeout: 30_000_000_000, metadata: metadata))
+            options: GRPCCallOptions(
+                timeout: timeoutMilliseconds * 1_000_000, metadata: metadata))
     }
 
     /// Calls a server-streaming method; the messages, once it has ended well.

@@ -21,7 +21,8 @@ final class TCPCluster: Sendable {
             }
             var urls: [String] = []
             for member in members {
-                try member.port.listen([.tcp(host: "127.0.0.1", port: 0)], on: loop)
+                try member.port.listen(
+                    [(.tcp(host: "127.0.0.1", port: 0), isSecure: false)], on: loop)
                 urls.append("http://\(member.port.endpoints[0])")
             }
             for member in members {

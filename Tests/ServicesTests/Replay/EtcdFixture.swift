@@ -42,9 +42,6 @@ enum EtcdFixture: String, CaseIterable, CustomTestStringConvertible {
     }
 
     /// The entries of the log, all of which were committed.
-    ///
-    /// Those that change users and roles are empty here: this version does not serve them, and they
-    /// touch no key.
     func entries() throws -> [Entry] {
         let directory = try TemporaryDirectory()
         let configuration = WALConfiguration(directory: directory.path + "/wal")
@@ -54,20 +51,12 @@ enum EtcdFixture: String, CaseIterable, CustomTestStringConvertible {
             to: URL(fileURLWithPath: configuration.directory + "/" + Self.log))
         let (log, recovery) = try WALStore.open(configuration, from: .snapshot(.zero, .zero))
         try log.close()
-        return recovery.entries.map { entry in
-            guard entry.kind == .normal, Self.isOfUsers(entry.data) else { return entry }
-            return Entry(term: entry.term, index: entry.index, data: [])
-        }
+        return recovery.entries
     }
 
-    private static func isOfUsers(_ request: [UInt8]) -> Bool {
-        request.withUnsafeBytes { bytes in
-            var reader = ProtobufReader(bytes)
-            while let field = try? reader.next() {
-                if (1000..<1300).contains(field.number) { return true }
-            }
-            return false
-        }
+    /// The file of the server's store; nil where only its log is at hand.
+    func snapshot() throws -> [UInt8]? {
+        try? [UInt8](Data(contentsOf: file("snapshot.db")))
     }
 
     // MARK: What the server said

@@ -42,6 +42,35 @@ struct EtcdLogStories {
         #expect(membership.clusterVersion == version.joined(separator: ".") + ".0")
     }
 
+    @Test(
+        "leaves its users and roles, in the very bytes of its store",
+        arguments: EtcdFixture.present)
+    func users(_ fixture: EtcdFixture) throws {
+        let member = try PlayedMember(starts: false)
+        member.applyForeign(try fixture.entries())
+        let state = member.state { $0.authority.assumeIsolated { $0.state } }
+
+        #expect(state.users.keys.map(\.description) == ["alice"])
+        let alice = try #require(state.users[AuthName("alice")])
+        #expect(alice.roles == [AuthName("reader")])
+        #expect(Bcrypt.verify(Array("secret".utf8), alice.password))
+        #expect(!Bcrypt.verify(Array("Secret".utf8), alice.password))
+        let reader = try #require(state.roles[AuthName("reader")])
+        #expect(
+            reader.permissions == [
+                Permission(
+                    kind: 0, key: Array("/registry/".utf8), rangeEnd: Array("/registry0".utf8))
+            ])
+        #expect(!state.isEnabled)
+
+        guard let file = try fixture.snapshot() else { return }
+        let revision = withUnsafeBytes(of: state.revision.bigEndian) { [UInt8]($0) }
+        #expect(file.contains(Array("authRevision".utf8) + revision))
+        #expect(file.contains(Array("reader".utf8) + reader.record))
+        // etcd 3.4 logged the password, and every member made a salt of its own.
+        if fixture != .etcd3423 { #expect(file.contains(Array("alice".utf8) + alice.record)) }
+    }
+
     /// Of the newest revision; answered once the store has looked at all of it.
     private static func hash(of member: PlayedMember) throws -> (text: String, hash: UInt32) {
         let caller = member.hashKV()

@@ -1,0 +1,153 @@
+// Where services register their methods: behind the doorkeeper, so that no handler runs for a caller
+// it was not told of.
+
+import API
+import Transport
+
+/// The methods that clients may call.
+struct GuardedMethods {
+    private(set) var methods: GRPCMethods
+    private let doorkeeper: Doorkeeper
+
+    init(_ methods: GRPCMethods, behind doorkeeper: Doorkeeper) {
+        self.methods = methods
+        self.doorkeeper = doorkeeper
+    }
+
+    private static func rule(of path: String) -> AccessRule {
+        guard let rule = AccessRules.table[path] else {
+            preconditionFailure("\(path) is not in the table of rules")
+        }
+        return rule
+    }
+
+    mutating func unary(
+        _ path: String,
+        _ handler: @escaping @Sendable (UnaryCall, Principal, UnsafeRawBufferPointer) -> Void
+    ) {
+        let rule = Self.rule(of: path)
+        methods.unary(path) { [doorkeeper] call, bytes in
+            switch doorkeeper.admit(call.context, rule, bytes) {
+            case .admitted(let principal): handler(call, principal, bytes)
+            case .refused(let status): call.fail(status)
+            case .later(let index):
+                let message = [UInt8](bytes)
+                doorkeeper.wait(for: index) {
+                    call.onExecutor {
+                        message.withUnsafeBytes { bytes in
+                            switch doorkeeper.admit(call.context, rule, bytes) {
+                            case .admitted(let principal): handler(call, principal, bytes)
+                            case .refused(let status): call.fail(status)
+                            case .later: call.fail(.invalidAuthToken)
+                            }
+                        }
+                    }
+                } given: {
+                    call.fail(.invalidAuthToken)
+                }
+            }
+        }
+    }
+
+    mutating func serverStreaming(
+        _ path: String,
+        _ handler:
+            @escaping @Sendable (StreamingCall, Principal, UnsafeRawBufferPointer) -> (
+                any StreamingHandler
+            )?
+    ) {
+        let rule = Self.rule(of: path)
+        methods.serverStreaming(path) { [doorkeeper] call, bytes in
+            switch doorkeeper.admit(call.context, rule, bytes) {
+            case .admitted(let principal): return handler(call, principal, bytes)
+            case .refused(let status):
+                call.finish(status)
+                return nil
+            case .later(let index):
+                let message = [UInt8](bytes)
+                return LateStream(call, doorkeeper, index) {
+                    message.withUnsafeBytes { bytes in
+                        switch doorkeeper.admit(call.context, rule, bytes) {
+                        case .admitted(let principal): return handler(call, principal, bytes)
+                        case .refused(let status): call.finish(status)
+                        case .later: call.finish(.invalidAuthToken)
+                        }
+                        return nil
+                    }
+                }
+            }
+        }
+    }
+
+    /// A call whose messages are checked one by one, by its handler.
+    mutating func bidirectional(
+        _ path: String,
+        _ handler: @escaping @Sendable (StreamingCall, Visitor) -> (any StreamingHandler)?
+    ) {
+        let rule = Self.rule(of: path)
+        precondition(rule == .keysOfEachMessage, "\(path) is checked once, and has many messages")
+        methods.bidirectional(path) { [doorkeeper] call in
+            handler(
+                call, Visitor(credentials: Doorkeeper.credentials(call.context), doorkeeper))
+        }
+    }
+}
+
+extension UnaryCall {
+    /// Runs `work` on the connection's executor, at once when it is the current one.
+    fileprivate func onExecutor(_ work: @escaping @Sendable () -> Void) {
+        if executor.isCurrent { work() } else { executor.post(work) }
+    }
+}
+
+/// The caller of a stream that goes on for long.
+struct Visitor: Sendable {
+    let credentials: Credentials
+    private let doorkeeper: Doorkeeper
+
+    init(credentials: Credentials, _ doorkeeper: Doorkeeper) {
+        self.credentials = credentials
+        self.doorkeeper = doorkeeper
+    }
+
+    func identify(now: MonotonicTime) -> Doorkeeper.Admission {
+        doorkeeper.identify(credentials, now: now)
+    }
+
+    /// As `Doorkeeper.wait`.
+    func wait(
+        for index: LogIndex, _ again: @escaping @Sendable () -> Void,
+        given up: @escaping @Sendable () -> Void
+    ) { doorkeeper.wait(for: index, again, given: up) }
+}
+
+/// A server-streaming call whose token is of an entry to come: it begins once that is applied.
+///
+/// `@unchecked Sendable`: confined to the executor of the call.
+private final class LateStream: StreamingHandler, @unchecked Sendable {
+    private var handler: (any StreamingHandler)?
+    private var isOver = false
+
+    init(
+        _ call: StreamingCall, _ doorkeeper: Doorkeeper, _ index: LogIndex,
+        _ begin: @escaping @Sendable () -> (any StreamingHandler)?
+    ) {
+        doorkeeper.wait(for: index) { [self] in
+            call.onExecutor { [self] in
+                if !isOver { handler = begin() }
+            }
+        } given: {
+            call.onExecutor { call.finish(.invalidAuthToken) }
+        }
+    }
+
+    func received(_ message: sending UnsafeRawBufferPointer) { handler?.received(message) }
+    func halfClosed() { handler?.halfClosed() }
+    func writable() { handler?.writable() }
+
+    func cancelled() {
+        isOver = true
+        handler?.cancelled()
+        handler = nil
+    }
+}

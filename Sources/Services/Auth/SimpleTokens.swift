@@ -1,0 +1,147 @@
+// Tokens that members keep (reference: semantics.md, Auth): 16 letters and the place of the entry
+// that made it, such as `bQkUyPwRXqhdWcmL.172`. All members apply that entry, so all know the token.
+
+import API
+import DequeModule
+
+/// A token, read strictly: no other text is the same token.
+struct SimpleToken: Hashable, Sendable {
+    /// The letters, as they lie in memory.
+    private let first: UInt64
+    private let second: UInt64
+    /// The entry that made it.
+    let index: LogIndex
+
+    static let letters = 16
+    /// 16 letters, a dot, and at most 20 digits.
+    private static let longest = letters + 1 + 20
+
+    /// - Parameter prefix: nil unless it is just the letters.
+    init?(prefix: [UInt8], index: LogIndex) {
+        guard prefix.count == Self.letters, prefix.allSatisfy(Self.isLetter) else { return nil }
+        (first, second) = prefix.withUnsafeBytes {
+            (
+                $0.loadUnaligned(as: UInt64.self),
+                $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+            )
+        }
+        self.index = index
+    }
+
+    init?(_ text: UnsafeRawBufferPointer) {
+        let digits = Self.letters + 1
+        guard text.count > digits, text.count <= Self.longest,
+            text[Self.letters] == UInt8(ascii: "."),
+            text[..<Self.letters].allSatisfy(Self.isLetter),
+            text.count == digits + 1 || text[digits] != UInt8(ascii: "0")
+        else { return nil }
+        var index: UInt64 = 0
+        for byte in text[digits...] {
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+            let (tens, isTooLarge) = index.multipliedReportingOverflow(by: 10)
+            let (sum, isStillTooLarge) = tens.addingReportingOverflow(
+                UInt64(byte - UInt8(ascii: "0")))
+            guard !isTooLarge, !isStillTooLarge else { return nil }
+            index = sum
+        }
+        first = text.loadUnaligned(as: UInt64.self)
+        second = text.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        self.index = LogIndex(index)
+    }
+
+    private static func isLetter(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+    }
+
+    /// As clients carry it.
+    var text: [UInt8] {
+        withUnsafeBytes(of: first) { [UInt8]($0) } + withUnsafeBytes(of: second) { [UInt8]($0) }
+            + [UInt8(ascii: ".")] + Array(String(index.rawValue).utf8)
+    }
+
+    /// Letters for a new one: 91 bits of chance.
+    static func makePrefix(_ random: any RandomSource) -> [UInt8] {
+        let alphabet = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
+        return (0..<letters).map { _ in
+            // 2^64 is so much more than 52 that the rest does not matter.
+            alphabet[Int(random.next() % UInt64(alphabet.count))]
+        }
+    }
+}
+
+/// The tokens that are known. From any thread.
+final class SimpleTokens: Sendable {
+    fileprivate struct Holder {
+        let user: AuthName
+        var deadline: MonotonicTime
+    }
+
+    fileprivate struct Table {
+        var holders: [SimpleToken: Holder] = [:]
+        /// Each token once, by a time at which it may be due.
+        var queue: Deque<(token: SimpleToken, due: MonotonicTime)> = []
+    }
+
+    private let table = Locked(Table())
+    private let ttlNanoseconds: UInt64
+    private let limit: Int
+
+    /// - Parameters:
+    ///   - ttlNanoseconds: a token is void when it was not used for so long.
+    ///   - limit: tokens that there may be; beyond, the oldest go.
+    init(ttlNanoseconds: UInt64, limit: Int = 500_000) {
+        self.ttlNanoseconds = ttlNanoseconds
+        self.limit = limit
+    }
+
+    func assign(_ token: SimpleToken, to user: AuthName, now: MonotonicTime) {
+        let deadline = now.advanced(byNanoseconds: ttlNanoseconds)
+        table.withLock { table in
+            table.sweep(now: now)
+            while table.holders.count >= limit, let oldest = table.queue.popFirst() {
+                table.holders[oldest.token] = nil
+            }
+            table.holders[token] = Holder(user: user, deadline: deadline)
+            table.queue.append((token, deadline))
+        }
+    }
+
+    /// Whose token it is, which counts as a use.
+    func user(of token: SimpleToken, now: MonotonicTime) -> AuthName? {
+        table.withLock { table in
+            guard let place = table.holders.index(forKey: token),
+                table.holders.values[place].deadline > now
+            else { return nil }
+            table.holders.values[place].deadline = now.advanced(byNanoseconds: ttlNanoseconds)
+            return table.holders.values[place].user
+        }
+    }
+
+    func forget(_ users: Set<AuthName>) {
+        table.withLock { table in
+            table.holders = table.holders.filter { !users.contains($0.value.user) }
+        }
+    }
+
+    func forgetAll() {
+        table.withLock { $0 = Table() }
+    }
+
+    /// How many are kept; for tests.
+    var count: Int { table.withLock { $0.holders.count } }
+}
+
+extension SimpleTokens.Table {
+    /// Lets go what is due; what was used meanwhile has its turn again later.
+    fileprivate mutating func sweep(now: MonotonicTime) {
+        while let first = queue.first, first.due <= now {
+            queue.removeFirst()
+            guard let holder = holders[first.token] else { continue }
+            if holder.deadline <= now {
+                holders[first.token] = nil
+            } else {
+                queue.append((first.token, max(holder.deadline, queue.last?.due ?? now)))
+            }
+        }
+    }
+}

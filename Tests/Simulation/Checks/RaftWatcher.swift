@@ -1,0 +1,228 @@
+// Raft's promises (Raft paper, figure 3), checked from outside after every turn of a member.
+//
+// The watcher sees all members at once, which no member can. It keeps its own record of what was
+// committed, and of what was ever in a log, and compares everything with these.
+
+import API
+import Consensus
+
+final class RaftWatcher {
+    private struct Committed {
+        let term: Term
+        let digest: UInt64
+        /// The term of the member that was first seen to take it for committed.
+        let inTerm: Term
+    }
+
+    private struct Seen {
+        var inspection: RaftInspection
+        /// Terms of the log's entries behind `first`.
+        var terms: [Term]
+        var first: LogIndex
+    }
+
+    var violated: (String) -> Void = { _ in }
+    /// What any member ever took for committed; the first is entry 1.
+    private var committed: [Committed] = []
+    private var leaders: [Term: SimPlace] = [:]
+    private var seen: [SimPlace: Seen] = [:]
+    /// What was in a log at a place of it: equal places are equal, and so is what is before.
+    private var entries: [LogPosition: (digest: UInt64, before: Term)] = [:]
+    private(set) var elections = 0
+
+    var committedThrough: LogIndex { LogIndex(UInt64(committed.count)) }
+
+    /// The process of this place is gone.
+    func forget(_ place: SimPlace) { seen[place] = nil }
+
+    func observe(_ place: SimPlace, _ raft: isolated RaftNode) {
+        let now = raft.inspection
+        let old = seen[place]
+        guard now != old?.inspection else { return }
+        if let old, now.term < old.inspection.term {
+            violated("the term of m\(place) fell to \(now.term.rawValue)")
+        }
+        if let old, now.committed < old.inspection.committed {
+            violated("m\(place) takes back that \(old.inspection.committed.rawValue) is committed")
+        }
+        if let old, now.applied < old.inspection.applied {
+            violated("m\(place) takes back that \(old.inspection.applied.rawValue) is applied")
+        }
+        if now.applied > now.committed { violated("m\(place) applies what is not committed") }
+        checkLog(place, now, old, raft)
+        checkCommit(place, now, old, raft)
+        if now.role == .leader {
+            if old?.inspection.role != .leader || old?.inspection.term != now.term {
+                checkElection(place, now, raft)
+            }
+            checkChanges(place, now, raft)
+        }
+    }
+
+    // MARK: Log matching
+
+    private func checkLog(
+        _ place: SimPlace, _ now: RaftInspection, _ old: Seen?, _ raft: isolated RaftNode
+    ) {
+        var seen: Seen
+        if let old, now.compacted.index >= old.first,
+            now.compacted.index <= old.inspection.end.index
+        {
+            seen = old
+            // Where the log still is as it was.
+            var same = min(old.inspection.end.index, now.end.index)
+            if now.end != old.inspection.end {
+                while same > now.compacted.index, raft.term(at: same) != self.term(at: same, seen) {
+                    same = same.previous
+                }
+                let kept = same.distance(from: seen.first)
+                if kept < seen.terms.count { seen.terms.removeLast(seen.terms.count - kept) }
+                add(
+                    raft.entries(after: same, through: now.end.index), after: same, to: &seen,
+                    place, now)
+            }
+        } else {
+            seen = Seen(inspection: now, terms: [], first: now.compacted.index)
+            add(
+                raft.entries(after: now.compacted.index, through: now.end.index),
+                after: now.compacted.index, to: &seen, place, now)
+        }
+        // Not at every step: it moves the rest.
+        let forgotten = now.compacted.index.distance(from: seen.first)
+        if forgotten > 1000 {
+            seen.terms.removeFirst(forgotten)
+            seen.first = now.compacted.index
+        }
+        seen.inspection = now
+        self.seen[place] = seen
+    }
+
+    private func term(at index: LogIndex, _ seen: Seen) -> Term? {
+        let place = index.distance(from: seen.first) - 1
+        return place >= 0 && place < seen.terms.count ? seen.terms[place] : nil
+    }
+
+    private func add(
+        _ added: [Entry], after: LogIndex, to seen: inout Seen, _ place: SimPlace,
+        _ now: RaftInspection
+    ) {
+        var before = after == now.compacted.index ? now.compacted.term : term(at: after, seen)
+        for entry in added {
+            let position = LogPosition(index: entry.index, term: entry.term)
+            let digest = Self.digest(entry)
+            if let known = entries[position] {
+                if known.digest != digest {
+                    violated("m\(place) has another entry at \(Self.text(position)) than others")
+                }
+                if let before, known.before != before {
+                    violated("m\(place)'s log differs from another's before \(Self.text(position))")
+                }
+            } else if let before {
+                entries[position] = (digest, before)
+            }
+            before = entry.term
+            seen.terms.append(entry.term)
+        }
+    }
+
+    // MARK: Election safety, leader completeness
+
+    private func checkElection(_ place: SimPlace, _ now: RaftInspection, _ raft: isolated RaftNode)
+    {
+        elections += 1
+        if let other = leaders[now.term], other != place {
+            violated("m\(other) and m\(place) both lead in term \(now.term.rawValue)")
+        }
+        leaders[now.term] = place
+        let from = now.compacted.index
+        if now.end.index < committedThrough {
+            // Perhaps committed in a later term than its own, which another leads.
+            for index in now.end.index.rawValue..<committedThrough.rawValue
+            where committed[Int(index)].inTerm < now.term {
+                return violated(
+                    "m\(place) leads term \(now.term.rawValue) without the committed \(index + 1)")
+            }
+        }
+        var index = from.next
+        while index <= min(now.end.index, committedThrough) {
+            let entry = committed[Int(index.rawValue) - 1]
+            if entry.inTerm < now.term, raft.term(at: index) != entry.term {
+                return violated(
+                    "m\(place) leads term \(now.term.rawValue) without the committed "
+                        + "\(index.rawValue)")
+            }
+            index = index.next
+        }
+    }
+
+    /// At most one change of members is under way.
+    private func checkChanges(_ place: SimPlace, _ now: RaftInspection, _ raft: isolated RaftNode) {
+        guard now.applied < now.end.index, now.end.index.distance(from: now.applied) < 64 else {
+            return
+        }
+        let changes = raft.entries(
+            after: max(now.applied, now.compacted.index), through: now.end.index
+        )
+        .count { $0.kind != .normal }
+        if changes > 1, now.end.index > LogIndex(16) {
+            violated("m\(place) leads with \(changes) changes of members under way")
+        }
+    }
+
+    // MARK: State machine safety
+
+    private func checkCommit(
+        _ place: SimPlace, _ now: RaftInspection, _ old: Seen?, _ raft: isolated RaftNode
+    ) {
+        let from = max(old?.inspection.committed ?? .zero, now.compacted.index)
+        guard now.committed > from else { return }
+        fillGap(through: from, place, now)
+        for entry in raft.entries(after: from, through: now.committed) {
+            let number = Int(entry.index.rawValue) - 1
+            let digest = Self.digest(entry)
+            if number < committed.count {
+                if committed[number].digest != digest || committed[number].term != entry.term {
+                    violated(
+                        "m\(place) commits another entry at \(entry.index.rawValue) than others")
+                }
+            } else if number == committed.count {
+                committed.append(Committed(term: entry.term, digest: digest, inTerm: now.term))
+            } else {
+                violated("m\(place) commits \(entry.index.rawValue), and nobody what is before")
+            }
+        }
+    }
+
+    /// Much was committed in one step, and some of it forgotten in the same: it was seen before.
+    private func fillGap(through index: LogIndex, _ place: SimPlace, _ now: RaftInspection) {
+        while committedThrough < index, let seen = seen[place],
+            let term = term(at: committedThrough.next, seen),
+            let known = entries[LogPosition(index: committedThrough.next, term: term)]
+        {
+            committed.append(Committed(term: term, digest: known.digest, inTerm: now.term))
+        }
+    }
+
+    private static func digest(_ entry: Entry) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(entry.kind.rawValue)
+        entry.data.withUnsafeBytes { bytes in
+            var place = 0
+            while place + 8 <= bytes.count {
+                hash =
+                    (hash ^ bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+                    &* 0x9E37_79B9_7F4A_7C15
+                hash ^= hash >> 32
+                place += 8
+            }
+            while place < bytes.count {
+                hash = (hash ^ UInt64(bytes[place])) &* 0x0000_0100_0000_01B3
+                place += 1
+            }
+        }
+        return hash
+    }
+
+    private static func text(_ position: LogPosition) -> String {
+        "index \(position.index.rawValue) of term \(position.term.rawValue)"
+    }
+}

@@ -1,0 +1,152 @@
+// The whole world of one run: members, network, clients, and who watches over them.
+
+import API
+import Consensus
+import Glibc
+import Services
+import TestSupport
+import Transport
+
+import Node
+
+/// What is decided about a run besides its seed.
+public struct SimOptions: Sendable {
+    public var members = 3
+    /// Sizes of the log's pieces, in bytes.
+    public var logSizes = (segment: 256 << 10, zeros: 16 << 10)
+    /// Entries between snapshots, and those kept for members that lag.
+    public var snapshotCount = 200
+    public var catchUpEntries = 100
+    public var preVote = true
+    public init() {}
+}
+
+/// `@unchecked Sendable`: the world has one thread.
+public final class SimCluster: @unchecked Sendable {
+    public let seed: UInt64
+    public let options: SimOptions
+    public let kernel: SimKernel
+    public let network: SimNetwork
+    let directory: String
+    let watcher: RaftWatcher
+    let agreement = AgreementCheck()
+    private(set) var members: [SimMember] = []
+    let clientHost: SimHost
+    let clientExecutor: SimExecutor
+    private(set) var clients: SimClients!
+    /// What a failure of the world is told to.
+    var onEnd: (String) -> Never = { reason in
+        print(reason)
+        exit(1)
+    }
+    /// What was found wrong; the run ends with the first.
+    private(set) var violation: String?
+
+    /// - Parameter directory: an empty one, for the stores' files.
+    public init(seed: UInt64, options: SimOptions, trace: Trace, directory: String) {
+        self.seed = seed
+        self.options = options
+        self.directory = directory
+        kernel = SimKernel(seed: seed, trace: trace)
+        network = SimNetwork(kernel, seed: seed)
+        watcher = RaftWatcher()
+        clientHost = SimHost("clients", drift: 0, in: kernel)
+        clientExecutor = SimExecutor(0, on: clientHost)
+        network.began(0)
+        clients = SimClients(self)
+        watcher.violated = { [unowned self] in violated($0) }
+        agreement.violated = { [unowned self] in violated($0) }
+        kernel.afterTurn = { [unowned self] executor in
+            guard executor.number >= 4, executor.number % 4 == 0 else { return }
+            observe(executor.number / 4)
+        }
+        let urls = (1...options.members).map { "m\($0)=http://\(SimURL.peer($0))" }
+        for place in 1...options.members {
+            members.append(
+                SimMember(
+                    place, seed: seed,
+                    arguments: Self.arguments(options, initial: urls, state: "new"), in: self))
+        }
+    }
+
+    static func arguments(_ options: SimOptions, initial: [String], state: String) -> [String] {
+        [
+            "--initial-cluster", initial.joined(separator: ","), "--initial-cluster-state", state,
+            "--initial-cluster-token", "simulation",
+            "--snapshot-count", "\(options.snapshotCount)",
+            "--snapshot-catchup-entries", "\(options.catchUpEntries)", "--max-wals", "2",
+            "--pre-vote=\(options.preVote)",
+        ]
+    }
+
+    deinit { network.letGo() }
+
+    /// All members start.
+    public func start() {
+        for member in members {
+            if let failure = member.start() {
+                violated("\(member.name) does not start: \(failure)")
+            }
+        }
+    }
+
+    /// Ends all processes, for their memory to be given back.
+    public func letGo() {
+        for member in members { member.crash(.kill) }
+        clientExecutor.enter { clients.letGo() }
+        clientHost.die()
+        network.letGo()
+        kernel.letGo()
+    }
+
+    func member(at place: SimPlace) -> SimMember { members[place - 1] }
+
+    func violated(_ what: String) {
+        guard violation == nil else { return }
+        violation = what
+        kernel.trace.add("checks", "VIOLATED: " + what)
+    }
+
+    /// The end of everything: something that must never happen did.
+    func end(because reason: String) -> Never {
+        violated(reason)
+        onEnd(reason)
+    }
+
+    /// Lets the world go on until `time`, or until something is wrong, or `isOver`.
+    public func run(until time: UInt64, orUntil isOver: () -> Bool = { false }) {
+        while violation == nil, kernel.time < time, !isOver() {
+            switch kernel.step() {
+            case .ran: break
+            case .idle: return violated("nothing is left to happen")
+            case .stuck: return violated("time stands still: something goes round in circles")
+            }
+        }
+    }
+
+    private func observe(_ place: SimPlace) {
+        guard place <= members.count, let life = members[place - 1].life, let member = life.member
+        else { return }
+        let raft = member.raft
+        life.main.enter {
+            raft.assumeIsolated { watcher.observe(place, $0) }
+            let state = member.store.assumeIsolated { ($0.appliedIndex, $0.revision) }
+            agreement.observe(place, state.0, state.1)
+        }
+    }
+
+    /// Who leads, as far as it knows itself.
+    var leader: SimMember? {
+        members.first { member in
+            guard let life = member.life, let hosted = life.member else { return false }
+            return life.main.enter { hosted.raft.assumeIsolated { $0.status.role == .leader } }
+        }
+    }
+
+    /// Adds a machine, which is not started.
+    func addMachine(_ arguments: [String]) -> SimMember {
+        let member = SimMember(members.count + 1, seed: seed, arguments: arguments, in: self)
+        members.append(member)
+        return member
+    }
+}

@@ -1,0 +1,217 @@
+// Carries out a plan of faults, and ends them all.
+
+import API
+
+final class FaultInjector {
+    private unowned let cluster: SimCluster
+    private var kernel: SimKernel { cluster.kernel }
+    private let plan: FaultPlan
+    private let operators: Operator
+    private var isOver = false
+    private(set) var carriedOut = 0
+
+    init(_ plan: FaultPlan, in cluster: SimCluster) {
+        self.plan = plan
+        self.cluster = cluster
+        operators = Operator(cluster)
+    }
+
+    func start() {
+        let began = kernel.time
+        for fault in plan.faults {
+            kernel.at(began + fault.time) { [self] in
+                guard !isOver else { return }
+                carriedOut += 1
+                carryOut(fault.kind)
+            }
+        }
+    }
+
+    /// Everything works again: what is cut is healed, who is down starts.
+    func end() {
+        isOver = true
+        kernel.trace.add("faults", "end")
+        operators.finish()
+        cluster.network.heal()
+        cluster.network.weather = SimNetwork.Weather()
+        for member in cluster.members {
+            member.resume()
+            member.disk.syncTime = SimDisk.usualSyncTime
+            member.disk.failingSyncs = 0
+            member.disk.capacity = .max
+            if member.needsRestart { member.crash(.kill) }
+            start(member)
+        }
+    }
+
+    /// What is still to be done by those who run the cluster.
+    var isQuiet: Bool { operators.isIdle }
+
+    // MARK: Whom
+
+    private func member(_ target: FaultTarget) -> SimMember? {
+        switch target {
+        case .leader: cluster.leader
+        case .place(let place): place <= cluster.members.count ? cluster.member(at: place) : nil
+        }
+    }
+
+    private var all: [SimPlace] { cluster.members.map(\.place) }
+
+    private func later(_ nanoseconds: UInt64, _ work: @escaping () -> Void) {
+        kernel.after(nanoseconds) { [self] in if !isOver { work() } }
+    }
+
+    private func note(_ text: String) { kernel.trace.add("faults", text) }
+
+    // MARK: What
+
+    private func carryOut(_ kind: FaultKind) {
+        switch kind {
+        case .crash(let target, let death, let time):
+            guard let member = member(target), member.isUp else { return }
+            crash(member, death, time)
+        case .crashAll(let death, let time):
+            for member in cluster.members where member.isUp { crash(member, death, time) }
+        case .restart(let target, let time):
+            guard let member = member(target), member.isUp else { return }
+            restart(member, time)
+        case .pause(let target, let time):
+            guard let member = member(target), member.isUp else { return }
+            member.pause()
+            let life = member.lives
+            later(time) { if member.lives == life { member.resume() } }
+        case .isolate, .mute, .cutLink, .split, .storm: disturb(kind)
+        case .moveCalendar(let target, let offset):
+            guard let member = member(target) else { return }
+            note("the calendar of \(member.name) moves by \(offset / 1_000_000) ms")
+            member.wallOffset += offset
+        case .slowDisk, .failSync, .fillDisk, .flipBit: spoil(kind)
+        case .moveLeader, .defragment, .addMember, .removeMember: operate(kind)
+        }
+    }
+
+    private func crash(_ member: SimMember, _ death: SimDeath, _ time: UInt64) {
+        member.crash(death)
+        later(time) { [self] in start(member) }
+    }
+
+    private func start(_ member: SimMember) {
+        guard member.life == nil, !member.isRemoved, member.isMeantToRun else { return }
+        guard let failure = member.start() else { return }
+        if member.hasDamage {
+            note("\(member.name) finds the damage and refuses to start: \(failure)")
+            operators.replace(member)
+        } else if member.failsForWant {
+            later(1_000_000_000) { [self] in start(member) }
+        } else {
+            cluster.violated("\(member.name) does not start: \(failure)")
+        }
+    }
+
+    private func restart(_ member: SimMember, _ time: UInt64) {
+        guard let life = member.life, let hosted = member.member else { return }
+        member.note("is told to stop")
+        let number = member.lives
+        let stopped = { [self] in
+            guard member.lives == number, member.life != nil else { return }
+            crash(member, .kill, time)
+        }
+        let told = Unchecked(stopped)
+        life.main.enter { hosted.stop { told.value() } }
+        // One who waits for it has no patience without end.
+        later(8_000_000_000, stopped)
+    }
+
+    private func disturb(_ kind: FaultKind) {
+        let network = cluster.network
+        switch kind {
+        case .isolate(let target, let time, let fromClients):
+            guard let place = member(target)?.place else { return }
+            note("m\(place) is cut off\(fromClients ? ", from clients too" : "")")
+            let others = all.filter { $0 != place } + (fromClients ? [0] : [])
+            let pairs = others.flatMap { [($0, place), (place, $0)] }
+            cut(pairs, time)
+        case .mute(let target, let time, let hears):
+            guard let place = member(target)?.place else { return }
+            note("m\(place) \(hears ? "hears, and is not heard" : "is heard, and hears nothing")")
+            cut(all.filter { $0 != place }.map { hears ? (place, $0) : ($0, place) }, time)
+        case .cutLink(let from, let to, let time):
+            guard from != to else { return }
+            note("nothing gets from m\(from) to m\(to)")
+            cut([(from, to)], time)
+        case .split(let mask, let time):
+            let one = all.filter { mask >> UInt64($0 - 1) & 1 == 1 }
+            let other = all.filter { mask >> UInt64($0 - 1) & 1 == 0 }
+            note("\(one) and \(other) are cut off from each other")
+            cut(one.flatMap { a in other.flatMap { [(a, $0), ($0, a)] } }, time)
+        case .storm(let delay, let lost, let repeated, let strayed, let time):
+            note("a storm: delays up to \(delay / 1_000_000) ms, \(lost) of 1000 are lost")
+            network.weather = SimNetwork.Weather(
+                delay: 50_000...(50_000 + delay), lost: lost, repeated: repeated, strayed: strayed)
+            later(time) { network.weather = SimNetwork.Weather() }
+        default: preconditionFailure("not of the network")
+        }
+    }
+
+    private func cut(_ pairs: [(SimPlace, SimPlace)], _ time: UInt64) {
+        for (from, to) in pairs { cluster.network.cut(from, to) }
+        later(time) { [self] in
+            note("healed")
+            for (from, to) in pairs { cluster.network.heal(from, to) }
+        }
+    }
+
+    private func spoil(_ kind: FaultKind) {
+        switch kind {
+        case .slowDisk(let target, let syncTime, let time):
+            guard let member = member(target) else { return }
+            note("the disk of \(member.name) takes up to \(syncTime / 1_000_000) ms for a sync")
+            member.disk.syncTime = syncTime / 4...syncTime
+            later(time) { member.disk.syncTime = SimDisk.usualSyncTime }
+        case .failSync(let target, let time):
+            guard let member = member(target), member.isUp else { return }
+            note("a sync of \(member.name) will fail")
+            member.disk.failingSyncs = 1
+            later(time) { [self] in
+                member.disk.failingSyncs = 0
+                if member.needsRestart { crash(member, .power, 100_000_000) }
+            }
+        case .fillDisk(let target, let time):
+            guard let member = member(target), member.isUp else { return }
+            note("the disk of \(member.name) is full")
+            member.disk.capacity = member.disk.used
+            later(time) { [self] in
+                member.disk.capacity = .max
+                if member.needsRestart { crash(member, .kill, 100_000_000) }
+            }
+        case .flipBit(let place):
+            guard let member = member(.place(place)), member.isUp,
+                cluster.members.allSatisfy({ !$0.hasDamage }), operators.isIdle
+            else { return }
+            member.crash(.power)
+            guard let flipped = member.flipBit() else { return start(member) }
+            note("a bit flips in the log of \(member.name): \(flipped)")
+            later(100_000_000) { [self] in start(member) }
+        default: preconditionFailure("not of a disk")
+        }
+    }
+
+    private func operate(_ kind: FaultKind) {
+        switch kind {
+        case .moveLeader: operators.moveLeader()
+        case .defragment(let target):
+            if let member = member(target) { operators.defragment(member) }
+        case .addMember(let isLearner): operators.add(isLearner: isLearner)
+        case .removeMember(let place):
+            if let member = member(.place(place)) { operators.remove(member) }
+        default: preconditionFailure("not for operators")
+        }
+    }
+}
+
+/// The world has one thread.
+struct Unchecked<Value>: @unchecked Sendable {
+    let value: Value
+    init(_ value: Value) { self.value = value }
+}

@@ -1,0 +1,153 @@
+// What is to go wrong in a run, drawn from the seed before it begins.
+//
+// A plan is a list, so that a failure can be looked for with fewer faults (Minimizer): whether a
+// fault is in the list changes nothing about the others.
+
+import TestSupport
+
+/// Whom a fault is for: a machine by its place, or whoever leads when it comes.
+enum FaultTarget: Hashable {
+    case place(SimPlace)
+    case leader
+}
+
+enum FaultKind: Hashable {
+    case crash(FaultTarget, SimDeath, downFor: UInt64)
+    /// All at once, as when the power of a room fails.
+    case crashAll(SimDeath, downFor: UInt64)
+    /// Stops in order and starts again.
+    case restart(FaultTarget, downFor: UInt64)
+    case pause(FaultTarget, UInt64)
+    /// Nothing reaches it, nothing leaves it.
+    case isolate(FaultTarget, UInt64, fromClients: Bool)
+    /// What it says is lost, what it is told is not; or the other way round.
+    case mute(FaultTarget, UInt64, hears: Bool)
+    /// From one to another member, one way.
+    case cutLink(SimPlace, SimPlace, UInt64)
+    /// Members whose bit is set, and the others.
+    case split(UInt64, UInt64)
+    case storm(delay: UInt64, lost: UInt64, repeated: UInt64, strayed: UInt64, UInt64)
+    case moveCalendar(FaultTarget, Int64)
+    case slowDisk(FaultTarget, syncTime: UInt64, UInt64)
+    case failSync(FaultTarget, restartAfter: UInt64)
+    case fillDisk(FaultTarget, UInt64)
+    /// Loses power, and a bit of its log is another one when it comes back.
+    case flipBit(SimPlace)
+    case moveLeader
+    case defragment(FaultTarget)
+    case addMember(isLearner: Bool)
+    case removeMember(SimPlace)
+}
+
+struct Fault: Hashable {
+    /// Since the start, in nanoseconds.
+    let time: UInt64
+    let kind: FaultKind
+}
+
+struct FaultPlan {
+    private(set) var faults: [Fault]
+
+    /// Only those faults, by their place in the list.
+    func keeping(_ places: [Int]) -> Self {
+        var plan = self
+        plan.faults = places.filter { $0 < faults.count }.map { faults[$0] }
+        return plan
+    }
+
+    /// - Parameter window: when faults come, in nanoseconds since the start.
+    init(seed: UInt64, members: Int, window: ClosedRange<UInt64>) {
+        var dice = SplitMix64(seed: seed ^ 0xFA_017)
+        let kinds = Self.chosenKinds(&dice)
+        // A quiet run now and then shows whether the world itself is sound.
+        let pause =
+            dice.next() % 16 == 0 ? UInt64.max / 4 : 200_000_000 + dice.next() % 3_000_000_000
+        faults = []
+        var time = window.lowerBound + dice.next() % 2_000_000_000
+        while time < window.upperBound {
+            let kind = kinds[Int(dice.next() % UInt64(kinds.count))]
+            faults.append(Fault(time: time, kind: kind(&dice, members)))
+            time += dice.next() % (2 * pause) + 10_000_000
+        }
+    }
+
+    private typealias Maker = @Sendable (inout SplitMix64, Int) -> FaultKind
+
+    /// Each run has some kinds of faults only: with all at once most get in each other's way.
+    private static func chosenKinds(_ dice: inout SplitMix64) -> [Maker] {
+        var chosen: [Maker] = []
+        while chosen.isEmpty {
+            for maker in makers where dice.next() % 3 == 0 { chosen.append(maker) }
+        }
+        return chosen
+    }
+
+    private static func target(_ dice: inout SplitMix64, _ members: Int) -> FaultTarget {
+        dice.next() % 3 == 0 ? .leader : .place(place(&dice, members))
+    }
+
+    private static func place(_ dice: inout SplitMix64, _ members: Int) -> SimPlace {
+        1 + Int(dice.next() % UInt64(members))
+    }
+
+    private static func time(_ dice: inout SplitMix64, _ most: UInt64) -> UInt64 {
+        // As often in the tens of milliseconds as in seconds.
+        let scale = dice.next() % 3
+        let bound = scale == 0 ? most / 50 : scale == 1 ? most / 7 : most
+        return 1_000_000 + dice.next() % bound
+    }
+
+    private static let second: UInt64 = 1_000_000_000
+
+    private static let makers: [Maker] = [
+        { dice, members in
+            .crash(
+                target(&dice, members), dice.next() % 2 == 0 ? .kill : .power,
+                downFor: time(&dice, 5 * second))
+        },
+        { dice, members in
+            .crash(
+                target(&dice, members), dice.next() % 2 == 0 ? .kill : .power,
+                downFor: time(&dice, 12 * second))
+        },
+        { dice, _ in
+            .crashAll(dice.next() % 3 == 0 ? .kill : .power, downFor: time(&dice, 2 * second))
+        },
+        { dice, members in .restart(target(&dice, members), downFor: time(&dice, 2 * second)) },
+        { dice, members in .pause(target(&dice, members), time(&dice, 5 * second)) },
+        { dice, members in
+            .isolate(
+                target(&dice, members), time(&dice, 8 * second), fromClients: dice.next() % 2 == 0)
+        },
+        { dice, members in
+            .mute(target(&dice, members), time(&dice, 5 * second), hears: dice.next() % 2 == 0)
+        },
+        { dice, members in
+            .cutLink(place(&dice, members), place(&dice, members), time(&dice, 8 * second))
+        },
+        { dice, members in .split(dice.next() % (1 << UInt64(members)), time(&dice, 6 * second)) },
+        { dice, _ in
+            .storm(
+                delay: 1_000_000 + dice.next() % 100_000_000, lost: dice.next() % 100,
+                repeated: dice.next() % 100, strayed: dice.next() % 200, time(&dice, 5 * second))
+        },
+        { dice, members in
+            .moveCalendar(
+                target(&dice, members), Int64(dice.next() % 7_200_000_000_000) - 3_600_000_000_000)
+        },
+        { dice, members in
+            .slowDisk(
+                target(&dice, members), syncTime: 1_000_000 + dice.next() % 300_000_000,
+                time(&dice, 5 * second))
+        },
+        { dice, members in
+            .failSync(target(&dice, members), restartAfter: time(&dice, 4 * second))
+        },
+        { dice, members in .fillDisk(target(&dice, members), time(&dice, 4 * second)) },
+        { dice, members in .flipBit(place(&dice, members)) },
+        { _, _ in .moveLeader },
+        { dice, members in .defragment(target(&dice, members)) },
+        { dice, _ in .addMember(isLearner: dice.next() % 2 == 0) },
+        { dice, members in .removeMember(place(&dice, members + 2)) },
+    ]
+}

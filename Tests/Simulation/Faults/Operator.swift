@@ -1,0 +1,222 @@
+// Who runs the cluster: adds and removes machines, moves the leadership, gives space back. As an
+// operator does it: by calls to some member, which may be lost, until it is as it should be.
+
+import API
+import Services
+
+/// One change of members at a time.
+final class Operator {
+    private unowned let cluster: SimCluster
+    private var dice: UInt64 = 0
+    private var isBusy = false
+    /// No new changes; those begun go on.
+    private var isFinishing = false
+    private static let mostMembers = 7
+
+    init(_ cluster: SimCluster) { self.cluster = cluster }
+
+    var isIdle: Bool { !isBusy }
+
+    func finish() { isFinishing = true }
+
+    private func note(_ text: String) { cluster.kernel.trace.add("operator", text) }
+
+    private func call(
+        _ method: String, _ request: borrowing ByteBuffer, to place: SimPlace? = nil,
+        _ then: @escaping ([UInt8]?) -> Void
+    ) {
+        dice += 1
+        let places = cluster.members.filter(\.isUp).map(\.place)
+        let bytes = request.array
+        guard let place = place ?? (places.isEmpty ? nil : places[Int(dice) % places.count]) else {
+            return wait { then(nil) }
+        }
+        cluster.clients.call(
+            "/etcdserverpb." + method, bytes, to: place, timeoutNanoseconds: 5_000_000_000
+        ) { [self] end in
+            switch end {
+            case .answered(let bytes): then(bytes)
+            case .failed(let status):
+                note("\(method) at m\(place): \(status.message)")
+                then(nil)
+            case .neverSent: then(nil)
+            }
+        }
+    }
+
+    private func wait(_ then: @escaping () -> Void) {
+        cluster.clientExecutor.add { [self] in
+            cluster.clientExecutor.schedule(afterNanoseconds: 500_000_000, then)
+        }
+    }
+
+    // MARK: One call each
+
+    func moveLeader() {
+        guard let leader = cluster.leader,
+            let heir = cluster.members.filter({ $0.isUp && $0 !== leader }).randomElement(&dice),
+            let id = heir.id
+        else { return }
+        note("moves the leadership from \(leader.name) to \(heir.name)")
+        var request = ByteBuffer()
+        request.appendField(1, uint64: id.rawValue)
+        call("Maintenance/MoveLeader", request, to: leader.place) { _ in }
+    }
+
+    func defragment(_ member: SimMember) {
+        guard member.isUp else { return }
+        note("defragments \(member.name)")
+        call("Maintenance/Defragment", ByteBuffer(), to: member.place) { _ in }
+    }
+
+    // MARK: Members
+
+    private struct Listed {
+        let id: MemberID
+        let url: String
+        let name: String
+        let isLearner: Bool
+        let record: ClusterMember
+    }
+
+    /// Asks until somebody says who the members are.
+    private func list(_ then: @escaping (ClusterID, [Listed]) -> Void) {
+        var request = ByteBuffer()
+        request.appendMemberListRequest(isLinearizable: true)
+        call("Cluster/MemberList", request) { [self] bytes in
+            guard let bytes, let found = Self.read(bytes) else { return wait { self.list(then) } }
+            then(found.0, found.1)
+        }
+    }
+
+    private static func read(_ bytes: [UInt8]) -> (ClusterID, [Listed])? {
+        let arena = Arena()
+        guard let response = try? MemberListResponse.decode(bytes, in: arena) else { return nil }
+        return withExtendedLifetime(arena) {
+            let members = response.members.map { member in
+                Listed(
+                    id: member.id, url: member.peerURLs.first ?? "", name: member.name,
+                    isLearner: member.isLearner,
+                    record: ClusterMember(
+                        id: member.id, peerURLs: member.peerURLs, isLearner: member.isLearner,
+                        name: member.name, clientURLs: member.clientURLs))
+            }
+            return (response.header?.clusterID ?? ClusterID(0), members)
+        }
+    }
+
+    /// Adds a machine, at first without a vote if `isLearner`.
+    func add(isLearner: Bool) {
+        guard !isBusy, !isFinishing,
+            cluster.members.count(where: { !$0.isRemoved }) < Self.mostMembers
+        else { return }
+        isBusy = true
+        let member = cluster.addMachine([])
+        member.isMeantToRun = false
+        note("adds \(member.name)\(isLearner ? " as a learner" : "")")
+        addUntilListed(member, isLearner)
+    }
+
+    private func addUntilListed(_ member: SimMember, _ isLearner: Bool) {
+        var request = ByteBuffer()
+        request.appendField(1, string: member.peerURL)
+        request.appendField(2, bool: isLearner)
+        call("Cluster/MemberAdd", request) { [self] _ in
+            list { [self] cluster, members in
+                guard members.contains(where: { $0.url == member.peerURL }) else {
+                    return wait { self.addUntilListed(member, isLearner) }
+                }
+                begin(member, cluster, members, isLearner)
+            }
+        }
+    }
+
+    private func begin(
+        _ member: SimMember, _ id: ClusterID, _ members: [Listed], _ isLearner: Bool
+    ) {
+        let urls = members.map { "m\(SimURL.place(of: String($0.url.dropFirst(7))))=\($0.url)" }
+        member.arguments = SimCluster.arguments(cluster.options, initial: urls, state: "existing")
+        member.found = (id, members.map(\.record))
+        member.isMeantToRun = true
+        // In no turn: it has executors of its own.
+        cluster.kernel.after(1_000_000) { [self] in
+            if member.life == nil, let failure = member.start() {
+                cluster.violated("\(member.name) does not join: \(failure)")
+            }
+        }
+        guard isLearner else {
+            isBusy = false
+            return
+        }
+        promote(member)
+    }
+
+    private func promote(_ member: SimMember) {
+        list { [self] _, members in
+            guard let listed = members.first(where: { $0.url == member.peerURL }),
+                listed.isLearner
+            else {
+                isBusy = false
+                return
+            }
+            var request = ByteBuffer()
+            request.appendField(1, uint64: listed.id.rawValue)
+            call("Cluster/MemberPromote", request) { [self] _ in wait { self.promote(member) } }
+        }
+    }
+
+    /// Takes a machine out of the cluster, unless few are left.
+    func remove(_ member: SimMember) {
+        guard !isBusy, !isFinishing, !member.isRemoved, member.id != nil,
+            cluster.members.count(where: { !$0.isRemoved && $0.isMeantToRun }) > 3
+        else { return }
+        isBusy = true
+        note("removes \(member.name)")
+        removeUntilGone(member) { [self] in isBusy = false }
+    }
+
+    private func removeUntilGone(_ member: SimMember, _ then: @escaping () -> Void) {
+        list { [self] _, members in
+            guard let listed = members.first(where: { $0.url == member.peerURL }) else {
+                retire(member)
+                return then()
+            }
+            var request = ByteBuffer()
+            request.appendField(1, uint64: listed.id.rawValue)
+            call("Cluster/MemberRemove", request) { [self] _ in
+                wait { self.removeUntilGone(member, then) }
+            }
+        }
+    }
+
+    /// It is none of the members any more; the other one of two may need it for a second.
+    private func retire(_ member: SimMember) {
+        cluster.kernel.after(2_000_000_000) {
+            member.isRemoved = true
+            member.crash(.kill)
+        }
+    }
+
+    /// A machine whose disk is damaged goes, and another one comes.
+    func replace(_ member: SimMember) {
+        guard !isBusy else { return wait { self.replace(member) } }
+        isBusy = true
+        member.isMeantToRun = false
+        note("replaces \(member.name)")
+        removeUntilGone(member) { [self] in
+            member.hasDamage = false
+            isBusy = false
+            let wasFinishing = isFinishing
+            isFinishing = false
+            add(isLearner: false)
+            isFinishing = wasFinishing
+        }
+    }
+}
+
+extension Array {
+    fileprivate func randomElement(_ dice: inout UInt64) -> Element? {
+        dice += 1
+        return isEmpty ? nil : self[Int(dice) % count]
+    }
+}

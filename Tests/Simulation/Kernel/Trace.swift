@@ -1,0 +1,89 @@
+// What happened, as text to read and as a number to compare.
+//
+// Every step goes into a running hash, and so do the lines of members and faults: two runs with the
+// same hash did the same in the same order. What clients say of their calls is made into text only
+// if somebody wants to read it, for that takes as long as the calls.
+
+import Glibc
+
+/// The record of a run.
+public final class Trace: @unchecked Sendable {
+    /// Whether somebody will read it: the lines of clients are there too.
+    let isDetailed: Bool
+    /// All lines go there, at once.
+    private let file: UnsafeMutablePointer<FILE>?
+    private let lastLines: Int
+    public private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    weak var kernel: SimKernel?
+    /// Where this run keeps its files.
+    var hidden: String?
+
+    public struct Line: Sendable {
+        let number: Int
+        let time: UInt64
+        let step: UInt64
+        let source: String
+        let text: String
+
+        /// Milliseconds since the start, the step, who, what.
+        public var description: String {
+            let micros = (time - 1_000_000_000) / 1000
+            let fraction = String(micros % 1_000_000)
+            let padded = String(repeating: "0", count: 6 - fraction.count) + fraction
+            return "\(micros / 1_000_000).\(padded) #\(step) \(source): \(text)"
+        }
+    }
+    private var last: [String: [Line]] = [:]
+    private var count = 0
+
+    /// - Parameter path: of a file that takes all lines.
+    public init(isDetailed: Bool = false, path: String? = nil, lastLines: Int = 40) {
+        self.isDetailed = isDetailed || path != nil
+        self.lastLines = lastLines
+        file = path.flatMap { fopen($0, "w") }
+        // What was written is there when the process ends of itself.
+        if let file { setvbuf(file, nil, _IOLBF, 1 << 16) }
+    }
+
+    deinit { if let file { fclose(file) } }
+
+    func stepped(_ executor: Int) { mix(UInt64(truncatingIfNeeded: executor)) }
+
+    func mix(_ value: UInt64) {
+        hash = (hash ^ value ^ (kernel?.time ?? 0)) &* 0x0000_0100_0000_01B3
+        hash ^= hash >> 29
+    }
+
+    /// - Parameter text: without what differs from run to run, such as the name of a directory.
+    func add(_ source: String, _ text: String) {
+        var text = text
+        if let hidden, text.utf8.count > hidden.utf8.count, text.contains(hidden) {
+            text.replace(hidden, with: "DATA")
+        }
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        keep(source, text)
+    }
+
+    /// As `add`, for what is said so often that it is made into text only to be read.
+    func addDetail(_ source: String, _ text: () -> String) {
+        mix(1)
+        if isDetailed { keep(source, text()) }
+    }
+
+    private func keep(_ source: String, _ text: String) {
+        count += 1
+        let line = Line(
+            number: count, time: kernel?.time ?? 0, step: kernel?.steps ?? 0, source: source,
+            text: text)
+        if let file { fputs(line.description + "\n", file) }
+        last[source, default: []].append(line)
+        if last[source, default: []].count >= 2 * lastLines {
+            last[source]?.removeFirst(lastLines)
+        }
+    }
+
+    /// The last lines of each source, in the order they came.
+    public var lines: [Line] {
+        last.values.flatMap { $0.suffix(lastLines) }.sorted { $0.number < $1.number }
+    }
+}
