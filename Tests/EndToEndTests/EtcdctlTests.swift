@@ -91,16 +91,5 @@ extension EndToEnd {
             #expect(empty.status == 1)
             #expect(empty.errors.contains("etcdserver: key is not provided"))
         }
-
-        @Test("is told by name what is not served yet")
-        func unimplemented() throws {
-            let member = try MemberProcess()
-            let answer = try etcdctl(member, "user", "list")
-            #expect(answer.status != 0)
-            #expect(
-                answer.errors.contains(
-                    "code = Unimplemented desc = unknown service etcdserverpb.Auth")
-            )
-        }
     }
 }

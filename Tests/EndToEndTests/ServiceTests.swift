@@ -76,7 +76,6 @@ extension EndToEnd {
         @Test("what is not served is named as gRPC's Go library names it")
         func unknown() async throws {
             let cases = [
-                ("/etcdserverpb.Auth/AuthEnable", "unknown service etcdserverpb.Auth"),
                 (
                     "/etcdserverpb.Maintenance/Snapshot",
                     "unknown method Snapshot for service etcdserverpb.Maintenance"

@@ -16,9 +16,9 @@ private func answer(_ report: HashReport) -> HashAnswer {
     HashAnswer(member: report.member, report: .success(report))
 }
 
-private func silence(_ member: UInt64, _ status: Status = Status(.unavailable, "gone"))
-    -> HashAnswer
-{
+private func silence(
+    _ member: UInt64, _ status: Status = Status(.unavailable, "gone")
+) -> HashAnswer {
     HashAnswer(member: MemberID(member), report: .failure(status))
 }
 

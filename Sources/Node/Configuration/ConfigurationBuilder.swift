@@ -11,7 +11,8 @@ struct ConfigurationBuilder {
     mutating func build() throws(ConfigurationError) -> Configuration {
         try refuseUnserved()
         let name = text("name")
-        let directory = text("data-dir")
+        // The table has the usage text's default, which names the rule.
+        let directory = given.isGiven("data-dir") ? text("data-dir") : ""
         let dataDirectory = directory.isEmpty ? "\(name).etcd" : directory
         if directory.isEmpty {
             notices.append(

@@ -1,6 +1,9 @@
+// Signed tokens are not served yet: the flag that asks for them is refused
+// (Node/Configuration/AuthTokenFlag), so nobody ever has such keys.
+
 import API
 
-/// placeholder
+/// The keys of signed tokens, which there are none of.
 public final class JWTKeys: Sendable {
     var canSign: Bool { false }
     func principal(of token: UnsafeRawBufferPointer, nowSeconds: UInt64) -> Principal? { nil }

@@ -103,9 +103,9 @@ enum HashComparison {
                 verdict.findings.append(
                     .skipped(
                         leader: leader, peer: answer.member,
-                        reason:
-                            "the peer's CompactRevision \(peer.compacted.rawValue) doesn't match "
-                            + "leader's CompactRevision \(leader.compacted.rawValue)"))
+                        reason: "the peer's CompactRevision \(peer.compacted.rawValue) "
+                            + "doesn't match leader's CompactRevision "
+                            + "\(leader.compacted.rawValue)"))
                 continue
             }
             verdict.checked += 1
