@@ -186,7 +186,8 @@ struct ConfigurationBuilder {
     private mutating func auth() throws(ConfigurationError) -> AuthSettings {
         var settings = AuthSettings()
         do throws(AuthTokenFlagError) {
-            settings.signedTokens = try AuthTokenFlag.keys(text("auth-token"))
+            settings.signedTokens = try AuthTokenFlag.keys(
+                text("auth-token"), AuthTokenFlag.content)
         } catch {
             throw .invalid(error.description)
         }
