@@ -1,14 +1,17 @@
 # make run     a member on 127.0.0.1:2379, data in default.etcd (more flags: make run FLAGS=...)
 # make cluster three members on 127.0.0.1: 2379, 22379 and 32379, data and logs in cluster.etcd
 # make test    all tests
-# make bench   Cairn beside etcd 3.4 and 3.5
+# make simulate SEEDS=1000  whole clusters in virtual time, from seeds (docs/simulation.md)
+# make bench   Cairn beside etcd 3.4 and 3.5, then three members of it beside three of etcd 3.5
 
 SWIFT ?= swift
 FLAGS ?=
+SEED ?= 1
+SEEDS ?= 100
 AMOUNT ?= 20s
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks
 
-.PHONY: build run cluster test sanitize fuzz rivals bench format lint generate clean
+.PHONY: build run cluster test simulate sanitize fuzz chaos rivals bench format lint generate clean
 
 build:
 	@Scripts/install-dependencies.sh
@@ -29,6 +32,13 @@ test:
 	@Scripts/python-clients.sh
 	@$(SWIFT) test
 
+# Whole clusters in virtual time, from seeds; a failure prints its seed (make simulate SEED=1
+# SEEDS=1000).
+simulate:
+	@Scripts/install-dependencies.sh test
+	@$(SWIFT) build -c release --product simulate --quiet
+	@.build/release/simulate --seed $(SEED) --seeds $(SEEDS) --brief $(FLAGS)
+
 # The tests of single components, with a watch on memory and on threads.
 sanitize:
 	@Scripts/install-dependencies.sh test
@@ -40,6 +50,14 @@ sanitize:
 fuzz:
 	@Scripts/install-dependencies.sh test
 	@Scripts/fuzz.sh $(AMOUNT)
+
+# Three members in processes that are killed, paused, cut off and filled up for a while, under load,
+# and all that clients saw checked (make chaos FLAGS="--seed 7 --duration 300").
+chaos:
+	@Scripts/install-dependencies.sh test
+	@$(SWIFT) build -c release --product cairn --quiet
+	@$(SWIFT) build -c release --product cairn-chaos --quiet
+	@.build/release/cairn-chaos $(FLAGS)
 
 # The etcd servers that Cairn is compared with.
 rivals:
@@ -53,6 +71,7 @@ bench:
 	@$(SWIFT) build -c release --product cairn --quiet
 	@$(SWIFT) build -c release --product cairn-bench --quiet
 	@.build/release/cairn-bench compare $(FLAGS)
+	@.build/release/cairn-bench compare --members 3 $(FLAGS)
 
 format:
 	@$(SWIFT) format --in-place --recursive $(SWIFT_SOURCES)
@@ -60,6 +79,7 @@ format:
 lint:
 	@$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)
 	@Scripts/check-layers.sh
+	@Scripts/check-capabilities.sh
 
 # The C of the wire messages, from their .proto files.
 generate:

@@ -50,8 +50,8 @@ let package = Package(
         system("CNghttp2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
         system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
         system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
-        system("CCrypt", pkgConfig: "libxcrypt", apt: "libcrypt-dev"),
         system("CSSL", pkgConfig: "libssl", apt: "libssl-dev"),
+        system("CCrypt", pkgConfig: "libxcrypt", apt: "libcrypt-dev"),
         system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         system("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
@@ -106,6 +106,7 @@ let package = Package(
                 "API", "Transport", "Storage", "Node",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ], path: "Benchmarks/cairn-bench", swiftSettings: swiftSettings),
         .executableTarget(
@@ -116,7 +117,7 @@ let package = Package(
             ], path: "Tests/Chaos", swiftSettings: swiftSettings),
 
         // What several test targets share: a deterministic executor, seeded chance.
-        library("TestSupport", path: "Tests/TestSupport", ["API"]),
+        library("TestSupport", path: "Tests/TestSupport", ["API", "Transport", "CSSL"]),
         // Networks that can be cut and links that are slow, for members in processes.
         library("Faults", path: "Tests/Faults", []),
         // Histories of what clients saw, and whether a correct store could have made them.
@@ -139,9 +140,10 @@ let package = Package(
                 "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Simulate", swiftSettings: swiftSettings),
 
+        tests("Simulation", ["simulate"]),
         tests("API", ["API"]),
         tests("Checkers", ["Checkers", "TestSupport"]),
-        tests("Transport", ["Transport", "API"]),
+        tests("Transport", ["Transport", "API", "TestSupport"]),
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
         tests("Storage", ["Storage", "API"]),
         tests("WAL", ["Storage", "API", "CSupport"], resources: ["Fixtures"]),

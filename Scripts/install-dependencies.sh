@@ -12,7 +12,7 @@ packages=(
 )
 case "${1:-}" in
 "") ;;
-test) packages+=(protobuf-c-compiler etcd-client python3-venv) ;;
+test) packages+=(protobuf-c-compiler etcd-client python3-venv curl openssl) ;;
 *)
     echo "usage: $0 [test]" >&2
     exit 64

@@ -1,5 +1,6 @@
-// The one interface behind which transports are interchangeable: TCP, Unix socket, memory,
-// TLS over any of them, and later the simulated network. What is above (HTTP/2, HTTP/1.1, peer links) cannot tell.
+// The one interface behind which transports are interchangeable: TCP, Unix socket, memory, TLS over
+// any of them, and later the simulated network. What is above (HTTP/2, HTTP/1.1, peer links)
+// cannot tell.
 
 import API
 
@@ -46,11 +47,16 @@ public struct StreamSecurity: Hashable, Sendable {
     /// The common name of the client's certificate, which was verified. Nil if it has none, and
     /// where names of certificates do not count (no -client-cert-auth).
     public let commonName: String?
+    /// What both sides have agreed to speak (ALPN), such as `h2`; nil if the client did not ask.
+    public let applicationProtocol: String?
     /// Whether an earlier handshake was taken up again.
     public let isResumed: Bool
 
-    public init(commonName: String?, isResumed: Bool = false) {
+    public init(
+        commonName: String?, applicationProtocol: String? = nil, isResumed: Bool = false
+    ) {
         self.commonName = commonName
+        self.applicationProtocol = applicationProtocol
         self.isResumed = isResumed
     }
 }

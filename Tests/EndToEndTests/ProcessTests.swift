@@ -41,13 +41,13 @@ extension EndToEnd {
 
         @Test("a flag of etcd's that is not served yet is refused by name: status 1")
         func unservedFlag() throws {
-            let result = try cairn("--cert-file", "/tmp/none.pem")
+            let result = try cairn("--config-file", "/tmp/none.yaml")
             #expect(result.status == 1)
             let entry = try #require(
                 result.errors.split(separator: "\n").compactMap {
                     LogEntry(String($0))
                 }.last)
-            #expect(entry.text("error").contains("-cert-file"), "\(result.errors)")
+            #expect(entry.text("error").contains("-config-file"), "\(result.errors)")
             #expect(entry.text("error").contains("not served"), "\(result.errors)")
         }
 

@@ -139,15 +139,15 @@ struct CommandLineTests {
     @Test("A flag that is not served yet is refused by name, unless it is given its default")
     func unserved() {
         let words = "is known to etcd but not served by this version of cairn yet"
-        #expect(outcome("--auto-tls") == "invalid: flag -auto-tls \(words)")
-        #expect(outcome("--auto-tls=false") == "runs")
-        #expect(outcome("--cert-file=a.pem") == "invalid: flag -cert-file \(words)")
+        #expect(outcome("--unsafe-no-fsync") == "invalid: flag -unsafe-no-fsync \(words)")
+        #expect(outcome("--unsafe-no-fsync=false") == "runs")
         #expect(outcome("--config-file=a.yaml") == "invalid: flag -config-file \(words)")
         #expect(outcome("--corrupt-check-time=0") == "runs", "equal as a value, not as a text")
         #expect(outcome("--metrics=extensive") == "invalid: flag -metrics \(words)")
         #expect(outcome("--metrics=basic") == "runs")
         #expect(
-            outcome(environment: ["ETCD_AUTO_TLS": "true"]) == "invalid: flag -auto-tls \(words)")
+            outcome(environment: ["ETCD_UNSAFE_NO_FSYNC": "true"])
+                == "invalid: flag -unsafe-no-fsync \(words)")
     }
 }
 

@@ -157,9 +157,24 @@ struct ConfigurationTests {
             try configuration("-feature-gates=LeaseCheckpoint=true").featureGates[
                 "LeaseCheckpoint"])
         #expect(
-            outcome("-feature-gates=CompactHashCheck=true").contains(
-                "gate CompactHashCheck is known to etcd but not served"))
+            outcome("-feature-gates=SetMemberLocalAddr=true").contains(
+                "gate SetMemberLocalAddr is known to etcd but not served"))
         #expect(outcome("-feature-gates=AllAlpha=true").contains("not served"))
+    }
+
+    @Test("Members compare their keys when they are told to")
+    func corruption() throws {
+        let usual = try configuration().corruption
+        #expect(!usual.checksAtStart && usual.interval == nil && usual.compactionInterval == nil)
+        let it = try configuration(
+            "-corrupt-check-time=3s", "-compact-hash-check-time=5s",
+            "-feature-gates=InitialCorruptCheck=true,CompactHashCheck=true"
+        ).corruption
+        #expect(it.checksAtStart && it.interval == 3_000_000_000)
+        #expect(it.compactionInterval == 5_000_000_000)
+        #expect(
+            outcome("-compact-hash-check-time=0s")
+                == "invalid: --compact-hash-check-time must be >0 (set to 0s)")
     }
 }
 

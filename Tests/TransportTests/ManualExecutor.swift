@@ -196,6 +196,9 @@ final class WireEnd: ByteStream {
         }
     }
 
+    /// What was written and has not left is lost.
+    func dropWaiting() { waiting = [] }
+
     /// The far side is lost without a word.
     func fail() {
         isClosed = true

@@ -32,6 +32,9 @@ public protocol ClientWorld: AnyObject {
     /// Members that clients know of, as 0..<memberCount. Some may be down.
     var memberCount: Int { get }
 
+    /// Whether it may be asked for its state: not if it has left the cluster for good.
+    func isMember(_ member: Int) -> Bool
+
     /// Calls a unary method, such as `/etcdserverpb.KV/Put`.
     /// - Parameter completion: called once, never before this returns; when the timeout is over at
     ///   the latest, also if the member is down.
@@ -50,4 +53,9 @@ public protocol ClientWorld: AnyObject {
 
     /// A line for the timeline of the run.
     func note(_ line: @autoclosure () -> String)
+}
+
+extension ClientWorld {
+    /// Of a cluster whose members stay.
+    public func isMember(_ member: Int) -> Bool { true }
 }

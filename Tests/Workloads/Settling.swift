@@ -64,6 +64,10 @@ final class Settling {
     private func readEveryMember(_ revision: Int64, _ done: @escaping () -> Void) {
         guard let member = members.last else { return done() }
         waitsFor = "m\(member + 1) to have revision \(revision)"
+        guard run.world.isMember(member) else {
+            members.removeLast()
+            return readEveryMember(revision, done)
+        }
         run.call(.range(.everything, isSerializable: true), by: 0, at: member) { [self] operation in
             if let answer = operation.answer, answer.revision >= revision {
                 members.removeLast()

@@ -9,6 +9,6 @@ struct CairnBench: ParsableCommand {
         subcommands: [
             LoadCommand.self, CompareCommand.self, InProcessCommand.self, KeysCommand.self,
             IndexCommand.self, WatchCommand.self, LeaseCommand.self, LinksCommand.self,
-            ChurnCommand.self, BesideCommand.self, JoinCommand.self,
+            ChurnCommand.self, BesideCommand.self, JoinCommand.self, HandshakesCommand.self,
         ])
 }

@@ -39,6 +39,9 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Threads of the generator.")
     var threads = 1
 
+    @Flag(help: "Over TLS; and Cairn without, beside it.")
+    var tls = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -65,21 +68,33 @@ struct CompareCommand: ParsableCommand {
         }
         let folder = try DataFolder(dataDir)
         defer { folder.remove() }
+        let measured = try tls ? secured(kinds, in: folder.url) : kinds
         let signals = StartedProcesses.shared.endOnSignals(removing: folder)
         defer { withExtendedLifetime(signals) {} }
         var passes: [Comparison] = []
         note(Machine.description)
         for _ in 0..<rounds {
             var pass = Comparison()
-            for kind in kinds where kind.isThere {
+            for kind in measured where kind.isThere {
                 try measure(kind, workloads, in: folder.url, into: &pass)
             }
             passes.append(pass)
         }
         let comparison = Comparison(medianOf: passes)
         print(
-            json ? try cairn_bench.json(comparison) : comparison.text(subject: ServerKind.subject))
+            json
+                ? try cairn_bench.json(comparison)
+                : comparison.text(subject: measured[0].name))
         if comparison.measurements.contains(where: { $0.failures > 0 }) { throw ExitCode.failure }
+    }
+
+    /// Cairn over TLS first, then Cairn without, then the rivals over TLS.
+    private func secured(_ kinds: [ServerKind], in folder: URL) throws -> [ServerKind] {
+        let certificates = try BenchCertificates(in: folder)
+        return kinds.flatMap { kind in
+            let secure = kind.over(certificates)
+            return kind.name == ServerKind.subject ? [secure, kind] : [secure]
+        }
     }
 
     private func measure(
@@ -102,10 +117,10 @@ struct CompareCommand: ParsableCommand {
         var isFilled = false
         for workload in workloads {
             note("\(kind.name): \(workload.title)")
-            let port = try asked(workload.asked, of: servers).clientPort
+            let asked = try asked(workload.asked, of: servers)
             let run = Run(
                 workload: workload,
-                target: .server(.tcp(host: "127.0.0.1", port: port)),
+                target: asked.target,
                 server: .processes(processes), serverName: kind.name, threads: threads,
                 // Guarded writes begin with what the puts have told.
                 fills: !isFilled || workload.operation == .txn)

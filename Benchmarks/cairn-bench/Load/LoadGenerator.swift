@@ -1,19 +1,45 @@
 // The client side of a run: loops and their connections, and the phases they go through.
 
 import API
+import Logging
 import Node
 import Transport
 
 /// Where the load goes.
 enum Target: Sendable {
     case server(Endpoint)
+    /// The same, over TLS.
+    case secureServer(Endpoint, TLSSettings)
     /// A member of this process, over streams in memory.
     case member(MemberServer)
 
     var authority: String {
         switch self {
-        case .server(let endpoint): endpoint.description
+        case .server(let endpoint), .secureServer(let endpoint, _): endpoint.description
         case .member: "localhost"
+        }
+    }
+
+    /// As a dialer takes it.
+    var url: String {
+        switch self {
+        case .server(.unix(let path)): "unix://\(path)"
+        case .secureServer(.unix(let path), _): "unixs://\(path)"
+        case .server, .member: "http://\(authority)"
+        case .secureServer: "https://\(authority)"
+        }
+    }
+
+    /// What opens connections to it. On `loop`.
+    func dialer(on loop: EventLoop) throws(TransportError) -> any StreamDialer {
+        guard case .secureServer(_, let settings) = self else { return SocketDialer(on: loop) }
+        do throws(TLSError) {
+            let credentials = try TLSCredentials(
+                settings, on: loop, logger: Logger(label: "cairn-bench"))
+            return TLSDialer(over: SocketDialer(on: loop), credentials)
+        } catch {
+            throw TransportError(
+                operation: "prepare TLS", name: "EINVAL", reason: error.description)
         }
     }
 }
@@ -66,11 +92,14 @@ final class LoadGenerator {
         _ opened: @escaping @Sendable (Result<any ByteStream, TransportError>) -> Void
     ) {
         switch target {
-        case .server(let endpoint):
+        case .server, .secureServer:
             client.loop.post {
-                Connector.connect(
-                    to: endpoint, on: client.loop, timeoutNanoseconds: connectNanoseconds,
-                    completion: opened)
+                do throws(TransportError) {
+                    _ = try target.dialer(on: client.loop).dial(
+                        target.url, timeoutNanoseconds: connectNanoseconds, completion: opened)
+                } catch {
+                    opened(.failure(error))
+                }
             }
         case .member(let member):
             member.serve { main in

@@ -2,11 +2,14 @@
 
 import Foundation
 import Synchronization
+import Transport
 
 /// A kind of server that can be started.
 struct ServerKind {
-    let name: String
+    var name: String
     let binary: URL
+    /// Nil: clients speak without TLS.
+    var certificates: BenchCertificates?
 
     static let subject = "cairn"
 
@@ -23,6 +26,14 @@ struct ServerKind {
             ServerKind(name: "etcd 3.5", binary: folder.appendingPathComponent("etcd-3.5")),
             ServerKind(name: "etcd 3.4", binary: folder.appendingPathComponent("etcd-3.4")),
         ]
+    }
+
+    /// The same, over TLS.
+    func over(_ certificates: BenchCertificates) -> ServerKind {
+        var kind = self
+        kind.name += " TLS"
+        kind.certificates = certificates
+        return kind
     }
 
     var isThere: Bool { FileManager.default.isExecutableFile(atPath: binary.path) }
@@ -44,6 +55,12 @@ final class RunningServer {
     private let folder: URL
 
     var processID: Int32 { process.processIdentifier }
+    /// Where its clients connect.
+    var target: Target {
+        let endpoint = Endpoint.tcp(host: "127.0.0.1", port: clientPort)
+        guard let certificates = kind.certificates else { return .server(endpoint) }
+        return .secureServer(endpoint, certificates.clientSettings)
+    }
 
     /// Starts `kind` on free ports, alone, and returns once its log says that it serves clients.
     /// - Parameter parent: a folder for the data.
@@ -106,15 +123,17 @@ final class RunningServer {
         peerURL = place.peerURL
         folder = parent.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let client = "http://127.0.0.1:\(place.client)"
-        arguments = [
-            "--name", place.name, "--data-dir", folder.appendingPathComponent("data").path,
-            "--listen-client-urls", client, "--advertise-client-urls", client,
-            "--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL,
-            "--initial-cluster",
-            initial.map { "\($0.name)=\($0.peerURL)" }.joined(separator: ","),
-            "--initial-cluster-state", state, "--quota-backend-bytes", "8589934592",
-        ]
+        let scheme = kind.certificates == nil ? "http" : "https"
+        let client = "\(scheme)://127.0.0.1:\(place.client)"
+        arguments =
+            [
+                "--name", place.name, "--data-dir", folder.appendingPathComponent("data").path,
+                "--listen-client-urls", client, "--advertise-client-urls", client,
+                "--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL,
+                "--initial-cluster",
+                initial.map { "\($0.name)=\($0.peerURL)" }.joined(separator: ","),
+                "--initial-cluster-state", state, "--quota-backend-bytes", "8589934592",
+            ] + (kind.certificates?.serverArguments ?? [])
     }
 
     /// Starts the process and returns once it serves.

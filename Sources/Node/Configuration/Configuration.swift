@@ -31,6 +31,7 @@ public struct Configuration: Sendable {
     public let checksReconfiguration: Bool
     /// -auth-token, -auth-token-ttl, -bcrypt-cost
     public let auth: AuthSettings
+    public let corruption: Corruption
 
     /// Where the member's data lies (etcd's layout).
     public var memberDirectory: String { dataDirectory + "/member" }
@@ -84,6 +85,8 @@ public struct Configuration: Sendable {
         public let peerTimeoutNanoseconds: UInt64
 
         public var electionNanoseconds: UInt64 { heartbeatNanoseconds * UInt64(electionTicks) }
+        /// What a request may take (reference: semantics.md, Limits and interceptors).
+        var requestTimeoutNanoseconds: UInt64 { 5_000_000_000 + 2 * electionNanoseconds }
     }
 
     public struct Storage: Sendable {
@@ -116,6 +119,16 @@ public struct Configuration: Sendable {
 
         /// The largest gRPC message taken from a client: room for what surrounds the request.
         public var maxReceiveBytes: Int { maxRequestBytes + 524_288 }
+    }
+
+    /// When members compare the hashes of their keys; times in nanoseconds.
+    public struct Corruption: Sendable {
+        /// The gate InitialCorruptCheck: before a member with data serves.
+        public let checksAtStart: Bool
+        /// -corrupt-check-time; nil is never.
+        public let interval: UInt64?
+        /// -compact-hash-check-time, with the gate CompactHashCheck; nil is never.
+        public let compactionInterval: UInt64?
     }
 
     public struct Watch: Sendable {

@@ -11,7 +11,8 @@ struct ConfigurationBuilder {
     mutating func build() throws(ConfigurationError) -> Configuration {
         try refuseUnserved()
         let name = text("name")
-        let directory = text("data-dir")
+        // The table has the usage text's default, which names the rule.
+        let directory = given.isGiven("data-dir") ? text("data-dir") : ""
         let dataDirectory = directory.isEmpty ? "\(name).etcd" : directory
         if directory.isEmpty {
             notices.append(
@@ -31,7 +32,8 @@ struct ConfigurationBuilder {
             httpAccess: httpAccess(), security: security, logging: try logging(),
             featureGates: gates(),
             locksMemory: bool("memory-mlock"), maxLearners: Int(int("max-learners")),
-            checksReconfiguration: bool("strict-reconfig-check"), auth: try auth())
+            checksReconfiguration: bool("strict-reconfig-check"), auth: try auth(),
+            corruption: try corruption())
     }
 
     /// What is known to etcd and not done here is refused rather than quietly left out.
@@ -140,6 +142,18 @@ struct ConfigurationBuilder {
     private func autoCompaction() throws(ConfigurationError) -> CompactionPolicy? {
         try AutoCompactionFlags.policy(
             mode: text("auto-compaction-mode"), retention: text("auto-compaction-retention"))
+    }
+
+    private func corruption() throws(ConfigurationError) -> Configuration.Corruption {
+        let interval = try duration("corrupt-check-time")
+        let compactions = try duration("compact-hash-check-time")
+        guard compactions > 0 else {
+            throw .invalid("--compact-hash-check-time must be >0 (set to 0s)")
+        }
+        let gates = gates()
+        return Configuration.Corruption(
+            checksAtStart: gates["InitialCorruptCheck"], interval: interval == 0 ? nil : interval,
+            compactionInterval: gates["CompactHashCheck"] ? compactions : nil)
     }
 
     private mutating func limits() throws(ConfigurationError) -> Configuration.Limits {

@@ -9,9 +9,9 @@ public struct FeatureGates: Hashable, Sendable {
 
     /// All of them, with what they are when not given, and whether this version has both ways.
     public static let known: [(name: String, isAlpha: Bool, byDefault: Bool, isServed: Bool)] = [
-        ("CompactHashCheck", true, false, false),
+        ("CompactHashCheck", true, false, true),
         ("FastLeaseKeepAlive", false, true, true),
-        ("InitialCorruptCheck", true, false, false),
+        ("InitialCorruptCheck", true, false, true),
         ("LeaseCheckpoint", true, false, true),
         ("LeaseCheckpointPersist", true, false, true),
         ("PriorityRequest", true, false, true),

@@ -156,10 +156,10 @@ extension FlagTable {
 
     static let checks: [FlagDefinition] = [
         FlagDefinition(
-            "corrupt-check-time", .duration, default: "0s", .notServedYet,
+            "corrupt-check-time", .duration, default: "0s", .served,
             "interval of cluster-wide hash checks; 0 = off"),
         FlagDefinition(
-            "compact-hash-check-time", .duration, default: "1m", .notServedYet,
+            "compact-hash-check-time", .duration, default: "1m", .served,
             "interval of compaction hash checks (with gate CompactHashCheck); must be > 0"),
         FlagDefinition(
             "compaction-batch-limit", .int, default: "0",

@@ -40,20 +40,22 @@ final class ClientPort {
         self.logger = logger
         self.tls = tls.map { TLSAcceptor($0, endpoint: "client", logger: logger) }
         let methods = actors.services.methods { metrics.server.method($0, $1) }
-        let grpc = GRPCServer(
-            methods, configuration: GRPCServerConfiguration(configuration), on: loop)
-        self.grpc = grpc
-        leaderMonitor = actors.services.leaderMonitor(
-            of: grpc, electionNanoseconds: configuration.raft.electionNanoseconds)
         let http = HTTPPort(
             .client, actors: actors, configuration: configuration, metrics: metrics, on: loop)
         self.http = http
+        let hasHTTP = configuration.listeners.clientHTTP.isEmpty
+        let grpc = GRPCServer(
+            methods, configuration: GRPCServerConfiguration(configuration), on: loop,
+            others: hasHTTP ? http.answer : nil)
+        self.grpc = grpc
+        leaderMonitor = actors.services.leaderMonitor(
+            of: grpc, electionNanoseconds: configuration.raft.electionNanoseconds)
         metricsHTTP = HTTPPort(
             .metrics, actors: actors, configuration: configuration, metrics: metrics, on: loop)
         acceptor = ConnectionAcceptor(
             on: loop,
             http2: { stream, bytes in grpc.accept(stream, firstBytes: bytes) },
-            http1: configuration.listeners.clientHTTP.isEmpty ? http.serve : nil)
+            http1: hasHTTP ? http.serve : nil)
     }
 
     /// Listens. Connections wait until `open`.

@@ -36,8 +36,7 @@ final class ExecutorTable: Sendable {
     /// As the actors see them.
     var executors: MemberExecutors {
         MemberExecutors(
-            main: main, log: log, backend: backend, snapshots: snapshots,
-            passwords: passwords)
+            main: main, log: log, backend: backend, snapshots: snapshots, passwords: passwords)
     }
 
     /// Ends the threads: first the one that gives the others work.

@@ -6,6 +6,8 @@ import Transport
 /// Carries requests from the HTTP server to the status endpoints and answers back. On one loop.
 final class HTTPPort {
     private let server: HTTP1Server
+    /// Answers a request that came another way, over HTTP/2.
+    let answer: GRPCServer.OtherRequests
 
     init(
         _ surface: StatusEndpoints.Surface, actors: MemberActors, configuration: Configuration,
@@ -14,12 +16,15 @@ final class HTTPPort {
         let status = MemberStatus(actors)
         let endpoints = StatusEndpoints(
             surface, access: configuration.httpAccess, status: status, metrics: metrics)
-        server = HTTP1Server(on: loop, clock: SystemClock()) { request, responder in
+        let answer: GRPCServer.OtherRequests = { request, respond in
             if request.path == "/metrics" { status.refresh(metrics) }
             endpoints.answer(HTTPStatusRequest(request)) { answer in
-                responder.respond(
-                    status: answer.status, headers: HTTP1Headers(answer), body: answer.body)
+                respond(answer.status, HTTP1Headers(answer), answer.body)
             }
+        }
+        self.answer = answer
+        server = HTTP1Server(on: loop, clock: SystemClock()) { request, responder in
+            answer(request) { responder.respond(status: $0, headers: $1, body: $2) }
         }
     }
 

@@ -23,6 +23,7 @@ struct MemberActors: Sendable {
     let clock: any WallClock
     /// Nil when the operator wants none.
     let autoCompactor: AutoCompactor?
+    let corruption: CorruptionChecker
 
     /// On the main executor, which is the dialer's.
     /// - Parameter loggerOf: the logger of a part; of the member itself for "".
@@ -78,7 +79,8 @@ struct MemberActors: Sendable {
         raftPeers.attach(raft)
         snapshotter.attach(raft)
         events.follow(peers)
-        let membership = applier.assumeIsolated { $0.membership }
+        let (membership, alarms) = applier.assumeIsolated { ($0.membership, $0.alarms) }
+        for alarm in alarms.list(.none) { metrics.setAlarm(alarm, isActive: true) }
         guard !membership.removed.contains(identity.member) else {
             throw RecoveryError(
                 description: "the member has been permanently removed from the cluster")
@@ -95,14 +97,25 @@ struct MemberActors: Sendable {
             maxRequestBytes: configuration.limits.maxRequestBytes,
             maxTxnOperations: configuration.limits.maxTxnOperations, clock: capabilities.clock,
             isPeerURL: { (try? ServerURL(parsing: $0)) != nil },
-            passwords: PasswordWorker(on: capabilities.executors.passwords, random: random))
+            passwords: PasswordWorker(
+                on: capabilities.executors.passwords, random: capabilities.random))
         autoCompactor = configuration.storage.autoCompaction.map {
             [services, events, applier] policy in
             AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {
                 events.autoCompaction($0, policy)
             }
         }
+        corruption = CorruptionChecker(
+            CorruptionSettings(configuration), of: applier, on: executor
+        ) { [events] in events.corruption($0) }
         applier.assumeIsolated { [raft] in $0.attach(raft) }
+    }
+
+    /// Lets all go that acts by itself. On the executor.
+    func start() {
+        raft.assumeIsolated { $0.start() }
+        autoCompactor?.assumeIsolated { $0.start() }
+        corruption.assumeIsolated { $0.start() }
     }
 }
 
@@ -113,12 +126,20 @@ extension Applier.Settings {
             name: configuration.name,
             clientURLs: configuration.advertised.client.map(\.description),
             quotaBytes: quota, reportedQuota: quota ?? -1,
-            // Reference: semantics.md, Limits and interceptors.
-            requestTimeoutNanoseconds: 5_000_000_000 + 2 * configuration.raft.electionNanoseconds,
+            requestTimeoutNanoseconds: configuration.raft.requestTimeoutNanoseconds,
             leases: LeaseSettings(configuration))
         maxLearners = configuration.maxLearners
         auth = configuration.auth
         checksReconfiguration = configuration.checksReconfiguration
+    }
+}
+
+extension CorruptionSettings {
+    init(_ configuration: Configuration) {
+        self.init(
+            interval: configuration.corruption.interval,
+            compactionInterval: configuration.corruption.compactionInterval,
+            timeout: configuration.raft.requestTimeoutNanoseconds)
     }
 }
 

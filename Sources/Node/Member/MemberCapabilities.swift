@@ -20,16 +20,15 @@ package struct MemberExecutors: Sendable {
     /// PasswordWorker.
     package var passwords: any ActorExecutor
 
-    /// - Parameter passwords: nil is the main one, which stands still while it hashes.
     package init(
         main: any ActorExecutor, log: any ActorExecutor, backend: any ActorExecutor,
-        snapshots: any ActorExecutor, passwords: (any ActorExecutor)? = nil
+        snapshots: any ActorExecutor, passwords: any ActorExecutor
     ) {
         self.main = main
         self.log = log
         self.backend = backend
         self.snapshots = snapshots
-        self.passwords = passwords ?? main
+        self.passwords = passwords
     }
 }
 

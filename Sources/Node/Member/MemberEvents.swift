@@ -15,9 +15,9 @@ public enum MemberEnd: Sendable {
 
 /// On the executor of the applied state, but for `whenReady` and `whenEnded`.
 final class MemberEvents: ApplierEvents {
-    private let identity: Applier.Identity
-    private let metrics: ServerMetrics
-    private let logger: Logger
+    let identity: Applier.Identity
+    let metrics: ServerMetrics
+    let logger: Logger
     private let clock: any WallClock
     private let fail: @Sendable (_ reason: String) -> Never
     typealias Ready = @Sendable (Result<Void, any Error>) -> Void
@@ -162,6 +162,7 @@ final class MemberEvents: ApplierEvents {
     }
 
     func alarmChanged(_ alarm: AlarmFields, isActive: Bool) {
+        metrics.setAlarm(alarm, isActive: isActive)
         logger.warning(
             isActive ? "alarm raised" : "alarm disarmed",
             metadata: .fields([
@@ -267,6 +268,12 @@ final class MemberEvents: ApplierEvents {
         }
     }
 
+    /// The member must not go on starting.
+    func cannotServe(_ reason: any Error) {
+        let ready = state.withLock { $0.ready.take() }
+        ready?(.failure(reason))
+    }
+
     func storeHolds(_ durable: CommittedState, confState: ConfState) {
         state.withLock { $0.keeper }?.committed(durable, confState: confState)
     }
@@ -281,8 +288,7 @@ final class MemberEvents: ApplierEvents {
         logger.error(
             "the write-ahead log failed; no writes are taken until this member is started again",
             metadata: .fields(["error": .string("\(failure)")]))
-        let ready = state.withLock { $0.ready.take() }
-        ready?(.failure(failure))
+        cannotServe(failure)
     }
 
     func cannotApply(_ index: LogIndex, _ reason: String) -> Never {

@@ -15,6 +15,7 @@ public final class MemberServer: Sendable {
     private let logger: Logger
     private let log: WriteAheadLog
     private let lock: DirectoryLock
+    private let isNew: Bool
     private let actors: MemberActors
     private let port: LoopBound<ClientPort>
     private let peerPort: LoopBound<PeerPort>
@@ -44,6 +45,7 @@ public final class MemberServer: Sendable {
             metrics.store.quotaBytes.set(configuration.storage.quotaBytes ?? -1)
             log = recovered.log
             lock = recovered.lock
+            isNew = recovered.isNew
             let actors = try onLoop(executors.main) {
                 try MemberActors(
                     recovered, configuration, capabilities,
@@ -116,7 +118,7 @@ public final class MemberServer: Sendable {
     /// Lets Raft go, and serves clients once the member has published itself: for as long as there
     /// is no quorum, that takes.
     /// - Parameter ready: called once, on a thread of the member: when clients are served, or with
-    ///   `EntryStoreFailure` when the log cannot take what a start writes.
+    ///   the reason why it never will, such as `EntryStoreFailure`.
     public func start(_ ready: @escaping @Sendable (Result<Void, any Error>) -> Void) {
         actors.events.whenReady { [executors, logger, port] result in
             executors.main.post {
@@ -126,9 +128,14 @@ public final class MemberServer: Sendable {
                 ready(result)
             }
         }
-        executors.main.post { [actors] in
-            actors.raft.assumeIsolated { $0.start() }
-            actors.autoCompactor?.assumeIsolated { $0.start() }
+        executors.main.post { [actors, corruption = configuration.corruption, isNew] in
+            guard corruption.checksAtStart, !isNew else { return actors.start() }
+            actors.corruption.assumeIsolated { checker in
+                checker.checkAtStart { failure in
+                    guard let failure else { return actors.start() }
+                    actors.events.cannotServe(CorruptMember(description: failure))
+                }
+            }
         }
     }
 
@@ -177,6 +184,7 @@ public final class MemberServer: Sendable {
         attempt("commit the store") { done in
             executors.main.post { [actors] in
                 actors.autoCompactor?.assumeIsolated { $0.stop() }
+                actors.corruption.assumeIsolated { $0.stop() }
                 actors.applier.assumeIsolated { $0.detach() }
                 actors.store.assumeIsolated { store in
                     store.flush { error in
@@ -210,6 +218,11 @@ public final class MemberServer: Sendable {
     public func serve(_ open: @escaping @Sendable (EventLoop) -> any ByteStream) {
         executors.main.post { [port, main = executors.main] in port.value.serve(open(main)) }
     }
+}
+
+/// Other members hold other keys than this one (-feature-gates=InitialCorruptCheck).
+struct CorruptMember: Error, CustomStringConvertible {
+    let description: String
 }
 
 /// A value that is touched on one loop only.

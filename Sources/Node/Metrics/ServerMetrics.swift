@@ -44,6 +44,15 @@ public struct ServerMetrics: Sendable {
         ).set(1)
     }
 
+    /// An alarm of any member was raised or cleared.
+    func setAlarm(_ alarm: AlarmFields, isActive: Bool) {
+        guard let type = alarm.metricName else { return }
+        registry.gauge(
+            "etcd_debugging_server_alarms", "Alarms for every member in cluster.",
+            ("server_id", alarm.member.hex), ("alarm_type", type)
+        ).set(isActive ? 1 : 0)
+    }
+
     /// Once the cluster's version is decided.
     /// - Parameter version: major and minor, such as `3.7`.
     public func setClusterVersion(_ version: String) {
@@ -214,5 +223,16 @@ public struct HealthMetrics: Sendable {
             "etcd_server_healthchecks_total", "The total number of each kind of healthcheck.",
             ("type", type), ("name", name), ("status", succeeded ? "success" : "error")
         ).increment()
+    }
+}
+
+extension AlarmFields {
+    /// Its kind, as a label; nil for what is no alarm.
+    fileprivate var metricName: String? {
+        switch alarm {
+        case .none: nil
+        case .noSpace: "NOSPACE"
+        case .corrupt: "CORRUPT"
+        }
     }
 }

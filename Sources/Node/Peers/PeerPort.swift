@@ -29,14 +29,17 @@ public final class PeerPort {
         self.logger = logger
         var methods = services
         acceptor.register(in: &methods)
-        let grpc = GRPCServer(
-            methods, configuration: GRPCServerConfiguration(settings), on: executor)
-        self.grpc = grpc
         let endpoints = PeerEndpoints(status)
-        let http = HTTP1Server(on: executor, clock: clock) { request, responder in
+        let answer: GRPCServer.OtherRequests = { request, respond in
             let answer = endpoints.answer(HTTPStatusRequest(request))
-            responder.respond(
-                status: answer.status, headers: HTTP1Headers(answer), body: answer.body)
+            respond(answer.status, HTTP1Headers(answer), answer.body)
+        }
+        let grpc = GRPCServer(
+            methods, configuration: GRPCServerConfiguration(settings), on: executor,
+            others: answer)
+        self.grpc = grpc
+        let http = HTTP1Server(on: executor, clock: clock) { request, responder in
+            answer(request) { responder.respond(status: $0, headers: $1, body: $2) }
         }
         self.http = http
         connections = ConnectionAcceptor(

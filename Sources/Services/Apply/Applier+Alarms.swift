@@ -46,6 +46,16 @@ extension Applier {
     private func raiseNoSpace() {
         let alarm = ownNoSpace
         guard !alarms.contains(alarm), isDue(\.noSpace) else { return }
+        proposeActivation(of: alarm)
+    }
+
+    /// The keys of `member` are not those of the others; `.none` stands for the whole cluster.
+    func raiseCorrupt(of member: MemberID) {
+        let alarm = AlarmFields(member: member, alarm: .corrupt)
+        if !alarms.contains(alarm) { proposeActivation(of: alarm) }
+    }
+
+    private func proposeActivation(of alarm: AlarmFields) {
         var request = ByteBuffer()
         request.appendField(1, uint64: UInt64(AlarmAction.activate.rawValue))
         request.appendField(2, uint64: alarm.member.rawValue)

@@ -45,7 +45,8 @@ extension Applier {
         let description = incoming.store.description
         let stored = incoming.stored
         membership = stored.membership
-        alarms = stored.alarms
+        let alarms = (before: alarms.list(.none), after: stored.alarms.list(.none))
+        self.alarms = stored.alarms
         storageVersion = stored.storageVersion
         confState = (description.confState, since: description.index)
         lessor.assumeIsolated { $0.restore(incoming.leases) }
@@ -54,6 +55,12 @@ extension Applier {
         appliedIndex = description.index
         isLearner = membership.members[identity.member]?.isLearner ?? false
         events.stateReplaced(by: description, membership)
+        for alarm in alarms.before where !alarms.after.contains(alarm) {
+            events.alarmChanged(alarm, isActive: false)
+        }
+        for alarm in alarms.after where !alarms.before.contains(alarm) {
+            events.alarmChanged(alarm, isActive: true)
+        }
         observers.replaced()
         callObservers()
     }

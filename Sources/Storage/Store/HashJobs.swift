@@ -48,6 +48,9 @@ extension MVCCStore {
         enqueue(RecordsHash(of: revision ?? self.revision, compacted: compacted, then))
     }
 
+    /// Those that finished compactions have left, oldest first.
+    package var compactionHashes: [KeyValueHash] { compactions.hashes }
+
     /// Computes the hash of all tables as of now and calls `then` once, on the store's executor.
     /// - Throws: `.busy`; `then` is not called then.
     package func hashOfAllTables(

@@ -8,6 +8,7 @@ public final class GRPCServer {
     public let executor: any ActorExecutor
     public let configuration: GRPCServerConfiguration
     let methods: GRPCMethods
+    let others: OtherRequests?
     let completions: CompletionQueue
     let deadlines: DeadlineWheel
     let sink = OutputSink()
@@ -17,11 +18,13 @@ public final class GRPCServer {
     private var drained: [() -> Void] = []
 
     /// - Parameter executor: that of all streams that will be accepted.
+    /// - Parameter others: answers requests over TLS that are not gRPC's; nil refuses them.
     public init(
         _ methods: GRPCMethods, configuration: GRPCServerConfiguration = GRPCServerConfiguration(),
-        on executor: any ActorExecutor
+        on executor: any ActorExecutor, others: OtherRequests? = nil
     ) {
         self.methods = methods
+        self.others = others
         self.configuration = configuration
         self.executor = executor
         completions = CompletionQueue(executor)

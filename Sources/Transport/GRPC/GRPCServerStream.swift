@@ -17,6 +17,8 @@ final class GRPCServerStream: HTTP2Stream {
     private var request = RequestHeaders()
     private var deframer: MessageDeframer
     private var handler: (any StreamingHandler)?
+    /// The request is not gRPC's; `phase` is `.over` then.
+    private var other: OtherRequest?
     private var phase = Phase.headers
     /// Bytes of `heldRequestBytes` that are this stream's.
     private var held = 0
@@ -93,6 +95,14 @@ final class GRPCServerStream: HTTP2Stream {
             session?.reset(self, .frameSizeError)
             return
         }
+        if request.isOther, let connection, connection.stream.security != nil,
+            let others = connection.server.others
+        {
+            phase = .over
+            if let path = method?.path { request.path = path }
+            other = OtherRequest(self, request, others)
+            return
+        }
         if let (httpStatus, status) = request.refusal { return refuse(httpStatus, status) }
         if request.hasTimeout, let connection {
             let deadline = connection.executor.now.advanced(byNanoseconds: request.timeout)
@@ -147,6 +157,18 @@ final class GRPCServerStream: HTTP2Stream {
         ]) { session?.submitResponse(self, $0, hasBody: false) }
     }
 
+    /// The answer to a request that is not gRPC's.
+    func answerOther(_ fields: [(String, String)], _ body: [UInt8]) {
+        if !body.isEmpty {
+            body.withUnsafeBytes { output.append($0) }
+            outputEnd = .endStream
+            session?.queued(body.count, on: self)
+        }
+        withHeaderFields(fields) {
+            session?.submitResponse(self, $0, hasBody: !body.isEmpty)
+        }
+    }
+
     // MARK: Request body
 
     override func receivedData(_ bytes: UnsafeRawBufferPointer) {
@@ -157,6 +179,7 @@ final class GRPCServerStream: HTTP2Stream {
             return
         }
         session?.consume(bytes.count, on: self)
+        if let other { return other.received(bytes) }
         deframe(bytes)
     }
 
@@ -222,6 +245,7 @@ final class GRPCServerStream: HTTP2Stream {
 
     override func receivedEnd() {
         hasReceivedEnd = true
+        if let other { return other.receivedEnd() }
         if !isReceivingPaused { endRequest() }
     }
 
@@ -393,6 +417,7 @@ final class GRPCServerStream: HTTP2Stream {
         resetStream()
         connection = nil
         method = nil
+        other = nil
         metadata.reset()
         request = RequestHeaders()
         deframer.reset()

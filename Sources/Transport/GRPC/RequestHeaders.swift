@@ -23,7 +23,7 @@ struct RequestHeaders {
     private var isPost = false
     private var otherMethod = ""
     private var isGRPC = false
-    private var otherContentType = ""
+    private(set) var otherContentType = ""
 
     /// Reads a field. False when it is metadata for the handler.
     mutating func take(
@@ -94,6 +94,11 @@ struct RequestHeaders {
                 || value[length] == UInt8(ascii: ";"))
         if !isGRPC { otherContentType = String(decoding: value, as: UTF8.self) }
     }
+
+    /// Whether it is for others than gRPC (see OtherRequest).
+    var isOther: Bool { !isGRPC && !otherContentType.contains("application/grpc") }
+
+    var httpMethod: String { isPost ? "POST" : otherMethod }
 
     /// Why the request is no call, with the HTTP status for it.
     var refusal: (httpStatus: Int, Status)? {

@@ -7,6 +7,11 @@ import Glibc
 public struct MadeCertificate: Sendable {
     public let certificate: [UInt8]
     public let key: [UInt8]
+
+    public init(certificate: [UInt8], key: [UInt8]) {
+        self.certificate = certificate
+        self.key = key
+    }
 }
 
 /// What a certificate shall say.

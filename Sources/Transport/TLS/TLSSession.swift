@@ -166,6 +166,15 @@ final class TLSSession {
         SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { String(cString: $0) } ?? ""
     }
 
+    /// What was agreed on by ALPN.
+    var applicationProtocol: String? {
+        var name: UnsafePointer<UInt8>?
+        var count: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &name, &count)
+        guard let name else { return nil }
+        return String(decoding: UnsafeBufferPointer(start: name, count: Int(count)), as: UTF8.self)
+    }
+
     /// Whether an earlier handshake was taken up again.
     var isResumed: Bool { SSL_session_reused(ssl) == 1 }
 }

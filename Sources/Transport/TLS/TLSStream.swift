@@ -145,7 +145,9 @@ final class TLSStream: ByteStream {
     private func established(_ session: TLSSession) {
         state.established()
         below.pauseReading()
-        security = StreamSecurity(commonName: session.commonName, isResumed: session.isResumed)
+        security = StreamSecurity(
+            commonName: session.commonName, applicationProtocol: session.applicationProtocol,
+            isResumed: session.isResumed)
         let end = handshakeEnd.take()
         end?(self, nil)
     }

@@ -148,6 +148,10 @@ public struct SerializabilityCheck {
             if events.allSatisfy({ event in foreign.contains { $0.contains(event.pair.key) } }) {
                 continue
             }
+            if let maker = perhapsMade[revision]?.first {
+                makers[revision] = maker
+                continue
+            }
             let marked = events.first.map { event in
                 candidates[
                     Mark(key: event.pair.key, value: event.isDelete ? nil : event.pair.value)]
@@ -156,9 +160,7 @@ public struct SerializabilityCheck {
             let fitting = ((marked ?? []) + unmarked).filter {
                 history.effect(of: operations[$0].call, after: revision - 1).events == events
             }
-            if let maker = perhapsMade[revision]?.first {
-                makers[revision] = maker
-            } else if let maker = fitting.first(where: { isUnknown($0) && !madeAny.contains($0) }) {
+            if let maker = fitting.first(where: { isUnknown($0) && !madeAny.contains($0) }) {
                 makers[revision] = maker
                 madeAny.insert(maker)
             } else if isEndOfLease(events, revision) {

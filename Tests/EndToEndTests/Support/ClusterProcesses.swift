@@ -21,17 +21,20 @@ final class ClusterProcesses {
     private let ground: ClusterGround
     /// Members that were removed; their processes are not looked at.
     private var removed: Set<Int> = []
-    private var peerURLs: [(listen: String, advertised: String)] = []
+    private(set) var peerURLs: [(listen: String, advertised: String)] = []
     private let extraArguments: [String]
+    private let peerScheme: String
 
     /// Starts a cluster and returns once all members serve.
+    /// - Parameter peerScheme: of the peer URLs: `http` or `https`.
     /// - Parameter own: further arguments of single members, by their number.
     init(
-        _ count: Int = 3, arguments: [String] = [], own: [Int: [String]] = [:],
-        on ground: ClusterGround = .loopback
+        _ count: Int = 3, peerScheme: String = "http", arguments: [String] = [],
+        own: [Int: [String]] = [:], on ground: ClusterGround = .loopback
     ) throws {
         extraArguments = arguments
         self.ground = ground
+        self.peerScheme = peerScheme
         for number in 0..<count { peerURLs.append(try makePlace(number)) }
         for number in 0..<count {
             members.append(try makeMember(number, state: "new", own[number] ?? []))
@@ -54,7 +57,7 @@ final class ClusterProcesses {
     private func makePlace(_ number: Int) throws -> (listen: String, advertised: String) {
         switch ground {
         case .loopback:
-            let url = "http://127.0.0.1:\(try MemberProcess.freePort())"
+            let url = "\(peerScheme)://127.0.0.1:\(try MemberProcess.freePort())"
             return (url, url)
         case .network(let network):
             let url = "http://\(network.address(of: number)):2380"

@@ -12,6 +12,7 @@ final class MemberProcess: @unchecked Sendable {
     /// Further flags, for this and later starts.
     var arguments: [String]
     var environment: [String: String]
+    private let scheme: String
     /// Words before the command, of a program that ends by running it.
     private let launcher: [String]
     private let binary: URL
@@ -34,15 +35,17 @@ final class MemberProcess: @unchecked Sendable {
 
     /// Starts a member and returns once it says that it serves clients.
     /// - Parameters:
+    ///   - scheme: of the client URL: `http` or `https`.
     ///   - binary: another server that takes the same flags.
     ///   - directory: where its data goes, which is then kept; nil for one of its own.
     ///   - launcher: words before its command, of a program that ends by running it.
     ///   - hasSocket: it serves clients at a Unix socket.
     init(
-        binary: URL = MemberProcess.binary, arguments: [String] = [],
+        scheme: String = "http", binary: URL = MemberProcess.binary, arguments: [String] = [],
         environment: [String: String] = [:], directory: URL? = nil, launcher: [String] = [],
         hasSocket: Bool = false, starts: Bool = true
     ) throws {
+        self.scheme = scheme
         self.binary = binary
         self.launcher = launcher
         port = try Self.freePort()
@@ -103,7 +106,7 @@ final class MemberProcess: @unchecked Sendable {
         return flags
     }
 
-    private var clientURL: String { socketPath == nil ? "http://\(endpoint)" : endpoint }
+    private var clientURL: String { socketPath == nil ? "\(scheme)://\(endpoint)" : endpoint }
 
     /// Ends the process by `signal` and waits for its end.
     /// - Returns: its status as a shell says it.

@@ -17,6 +17,8 @@ final class SnapshotWorld: @unchecked Sendable {
     var members: [MemberID: WorldMember] = [:]
     /// Members that no message reaches or leaves.
     var isolated: Set<MemberID> = []
+    /// What a member gets in the place of the entries that were sent to it.
+    var alters: [MemberID: (Entry) -> Entry] = [:]
     let cluster = ClusterID(0xC1)
 
     // The lanes.
@@ -97,6 +99,15 @@ final class SnapshotWorld: @unchecked Sendable {
         settle()
     }
 
+    fileprivate func altered(_ message: Message) -> Message {
+        guard let alter = alters[message.to], case .append(var append) = message.body else {
+            return message
+        }
+        append.entries = append.entries.map(alter)
+        return Message(
+            from: message.from, to: message.to, term: message.term, body: .append(append))
+    }
+
     /// Lets things happen for a while.
     func settle(seconds: Int = 2) {
         for _ in 0..<seconds * 10 { executor.advance(byMilliseconds: 100) }
@@ -123,6 +134,8 @@ final class WorldMember: @unchecked Sendable {
     let snapshotter: MemberSnapshotter
     let heard = HeardSnapshots()
     let disk: WorldDisk
+    let lines = LogBook.Lines()
+    let metrics = ServerMetrics()
     private unowned let world: SnapshotWorld
 
     init(
@@ -140,7 +153,7 @@ final class WorldMember: @unchecked Sendable {
         self.store = store
         let identity = Applier.Identity(cluster: world.cluster, member: id)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let (heard, disk) = (heard, disk)
+        let (heard, disk, lines, metrics) = (heard, disk, lines, metrics)
         (applier, raft, snapshotter) = try executor.turn {
             let applier = try Applier(
                 identity,
@@ -152,8 +165,8 @@ final class WorldMember: @unchecked Sendable {
                     identity, store: store, on: executor, random: SeededRandom(seed: 1)),
                 leasedKeys: summary.leases,
                 ids: RequestIDSource(member: id, startMilliseconds: 1), on: executor,
-                events: MemberEvents(identity, metrics: ServerMetrics(), logger: logger),
-                logger: logger)
+                events: MemberEvents(identity, metrics: metrics, logger: lines.logger()),
+                others: WorldCalls(world, from: id), logger: logger)
             let snapshotter = MemberSnapshotter(
                 id, applier, store,
                 SnapshotPlace(
@@ -175,13 +188,31 @@ final class WorldMember: @unchecked Sendable {
 
     var status: RaftStatus { world.executor.turn { raft.assumeIsolated { $0.status } } }
 
+    /// The services that other members call.
+    var maintenance: MaintenanceService {
+        MaintenanceService(
+            gate: ProposalGate(
+                raft: raft, applier: applier, ids: applier.ids, maxRequestBytes: 1 << 20),
+            reads: ReadGate(raft: raft, applier: applier))
+    }
+
+    func compact(to revision: Revision) throws {
+        var request = ByteBuffer()
+        request.appendField(1, int64: revision.rawValue)
+        try propose(.compaction, request)
+    }
+
     func put(_ key: String, _ value: [UInt8]) throws {
         var request = ByteBuffer()
         request.appendField(1, string: key)
         request.appendField(2, bytes: value)
+        try propose(.put, request)
+    }
+
+    private func propose(_ kind: ProposalKind, _ request: borrowing ByteBuffer) throws {
         var payload = ByteBuffer()
         request.withUnsafeBytes {
-            payload.appendProposal(ProposalHeader(id: applier.ids.next()), .put, request: $0)
+            payload.appendProposal(ProposalHeader(id: applier.ids.next()), kind, request: $0)
         }
         let bytes = payload.array
         try world.executor.turn {
@@ -219,10 +250,50 @@ private final class WorldLinks: PeerSender, @unchecked Sendable {
             guard world.isolated.isDisjoint(with: [message.from, message.to]) else { continue }
             world.executor.post { [weak world] in
                 guard let world, let member = world.members[message.to] else { return }
+                let message = world.altered(message)
                 member.raft.assumeIsolated { $0.receive([message]) }
             }
         }
     }
+}
+
+/// Questions of one member to another: of its hash, which is all that is asked here.
+private final class WorldCalls: OtherMembers, @unchecked Sendable {
+    private unowned let world: SnapshotWorld
+    private let from: MemberID
+
+    init(_ world: SnapshotWorld, from: MemberID) {
+        self.world = world
+        self.from = from
+    }
+
+    func connectedTime(of member: MemberID) -> UInt64? {
+        world.isolated.contains(member) ? nil : .max
+    }
+
+    func call(
+        _ member: MemberID, _ method: PeerMethod, _ request: [UInt8], timeoutNanoseconds: UInt64,
+        completion: @escaping @Sendable (Result<[UInt8], Status>) -> Void
+    ) {
+        let executor = world.executor
+        guard method == .hashKV, world.isolated.isDisjoint(with: [member, from]),
+            let other = world.members[member]
+        else {
+            return executor.post { completion(.failure(Status(.unavailable, "not reached"))) }
+        }
+        executor.post {
+            request.withUnsafeBytes {
+                other.maintenance.hashKV($0, WorldReply { completion($0) })
+            }
+        }
+    }
+}
+
+private struct WorldReply: Replying {
+    private let done: @Sendable (Result<[UInt8], Status>) -> Void
+    init(_ done: @escaping @Sendable (Result<[UInt8], Status>) -> Void) { self.done = done }
+    func respond(_ message: UnsafeRawBufferPointer) { done(.success([UInt8](message))) }
+    func fail(_ status: Status) { done(.failure(status)) }
 }
 
 /// A log that is durable in the next turn.

@@ -25,6 +25,11 @@ final class SimClientWorld: ClientWorld, @unchecked Sendable {
 
     var memberCount: Int { cluster.members.count }
 
+    func isMember(_ member: Int) -> Bool {
+        let member = cluster.members[member]
+        return member.isMeantToRun && !member.isRemoved
+    }
+
     func call(
         _ method: String, _ request: [UInt8], to member: Int, timeoutNanoseconds: UInt64,
         completion: @escaping (CallEnd) -> Void

@@ -142,7 +142,8 @@ final class SimMember: @unchecked Sendable {
         host.wallOffset = wallOffset
         var capabilities = MemberCapabilities(
             executors: MemberExecutors(
-                main: life.main, log: life.log, backend: life.backend, snapshots: life.snapshots),
+                main: life.main, log: life.log, backend: life.backend, snapshots: life.snapshots,
+                passwords: life.snapshots),
             files: life.files, clock: SimWallClock(host: host),
             random: SeededRandom(seed: cluster.seed ^ UInt64(place << 32 + lives)),
             stopwatch: { host.now },

@@ -93,7 +93,8 @@ final class FaultInjector {
 
     private func crash(_ member: SimMember, _ death: SimDeath, _ time: UInt64) {
         member.crash(death)
-        later(time) { [self] in start(member) }
+        // Also after the end: who was told to stop may take a while.
+        kernel.after(time) { [self] in start(member) }
     }
 
     private func start(_ member: SimMember) {

@@ -151,7 +151,9 @@ public final class SimulationRun {
         guard cluster.violation == nil, !isSettled.value else { return }
         // What clients saw says more, if there is something.
         let seen = workload.check().first.map { "\($0)" }
-        cluster.violated(seen ?? "liveness: clients cannot settle after the end of all faults")
+        cluster.violated(
+            seen ?? "liveness: clients cannot settle after the end of all faults, they wait for "
+                + workload.waitsFor)
     }
 
     /// All members have the same, in memory and on disk.

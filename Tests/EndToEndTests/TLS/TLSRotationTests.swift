@@ -1,0 +1,134 @@
+import Foundation
+import TestSupport
+import Testing
+import Transport
+
+extension EndToEnd {
+    /// Certificates change while clients come and go.
+    @Suite("TLS files that change")
+    struct TLSRotationTests {
+        /// Clients that each connect anew, one after the other, until it is ended.
+        private final class Load: @unchecked Sendable {
+            private let lock = NSLock()
+            private var goesOn = true
+            private var failures: [String] = []
+            private var puts = 0
+            private let done = DispatchSemaphore(value: 0)
+
+            init(_ put: @escaping @Sendable () throws -> ProgramResult) {
+                Thread.detachNewThread { [self] in
+                    while lock.withLock({ goesOn }) {
+                        let result = try? put()
+                        lock.withLock {
+                            puts += 1
+                            if result?.output != "OK\n" { failures.append(result?.errors ?? "?") }
+                        }
+                    }
+                    done.signal()
+                }
+            }
+
+            /// Waits for so many more puts: none of them began before now but one.
+            func wait(_ count: Int = 4) {
+                let goal = lock.withLock { puts } + count
+                while lock.withLock({ puts }) < goal { usleep(1000) }
+            }
+
+            func end() -> [String] {
+                lock.withLock { goesOn = false }
+                done.wait()
+                return failures
+            }
+        }
+
+        @Test("leaf, CA and revocation list are replaced, and no request fails")
+        func rotation() throws {
+            let it = try SecureMember(["--client-crl-file", "FOLDER/crl.pem"]) { folder in
+                try folder.write(revocationList(of: [], by: folder.ca), "crl.pem")
+                try folder.make("eve")
+                try folder.write(folder.ca.certificate, "trusted.pem")
+            }
+            let folder = it.folder
+            // Clients trust both CAs, as they must while one replaces the other.
+            let newCA = try CertificateFolder.makeCA("new CA")
+            try folder.write(folder.ca.certificate + newCA.certificate, "trusted.pem")
+            nonisolated(unsafe) let member = it
+            let load = Load { try member.etcdctl("put", "a", "b", trusting: "trusted.pem") }
+            load.wait()
+            #expect(try it.etcdctl("get", "a", as: "eve").status == 0)
+
+            try folder.make("server")
+            load.wait()
+            let eve = try Data(contentsOf: URL(fileURLWithPath: folder.file("eve.pem")))
+            let revoked = MadeCertificate(certificate: [UInt8](eve), key: [])
+            try folder.write(revocationList(of: [revoked], by: folder.ca), "crl.pem")
+            load.wait(8)
+            #expect(try it.etcdctl("get", "a", as: "eve").status != 0)
+
+            try folder.write(folder.ca.certificate + newCA.certificate, "ca.pem")
+            load.wait(8)
+            try folder.make("client", signedBy: newCA)
+            try folder.make("server", signedBy: newCA)
+            load.wait(8)
+            try folder.write(newCA.certificate, "ca.pem")
+            load.wait(8)
+            let failures = load.end()
+            #expect(failures.isEmpty, "\(failures)")
+            try folder.make("old")
+            #expect(try it.etcdctl("get", "a", as: "old", trusting: "trusted.pem").status != 0)
+        }
+    }
+
+    /// Members that show each other certificates.
+    @Suite("TLS between members")
+    struct PeerTLSTests {
+        @Test("three members with certificates of one CA are a cluster; a stranger gets nothing")
+        func mutual() throws {
+            let folder = try CertificateFolder()
+            try folder.make("peer", commonName: "member")
+            try folder.make("other", commonName: "other")
+            let cluster = try ClusterProcesses(
+                peerScheme: "https",
+                arguments: [
+                    "--peer-cert-file", folder.file("peer.pem"),
+                    "--peer-key-file", folder.file("peer.key"),
+                    "--peer-trusted-ca-file", folder.file("ca.pem"), "--peer-client-cert-auth",
+                    "--peer-cert-allowed-cn", "member",
+                ])
+            #expect(try cluster.etcdctl("put", "a", "b", at: [0]) == "OK\n")
+            #expect(try cluster.etcdctl("get", "a", at: [2]) == "a\nb\n")
+            for member in cluster.members {
+                let rejected = member.log.lines.filter { $0.contains("rejected connection") }
+                #expect(rejected.isEmpty, "\(rejected)")
+            }
+            let peer = try #require(cluster.peerURLs.first?.advertised)
+            for (name, isLetIn) in [(nil, false), ("other", false), ("peer", true)] {
+                let shown = name.map {
+                    ["--cert", folder.file($0 + ".pem"), "--key", folder.file($0 + ".key")]
+                }
+                let answer = try run(
+                    "/usr/bin/curl",
+                    ["-sS", "-m", "10", "--cacert", folder.file("ca.pem"), peer + "/version"]
+                        + (shown ?? []))
+                #expect(answer.output.contains("etcdserver") == isLetIn, "\(answer.errors)")
+            }
+            _ = try cluster.members[0].log.wait(for: "rejected connection on peer endpoint")
+            // A member comes back, and its links with it.
+            cluster.members[1].end(by: SIGKILL)
+            try cluster.members[1].start()
+            #expect(try cluster.etcdctl("put", "c", "d", at: [1]) == "OK\n")
+        }
+
+        @Test("-peer-auto-tls: each makes its own, and nobody asks whose it is")
+        func automatic() throws {
+            let cluster = try ClusterProcesses(
+                peerScheme: "https", arguments: ["--peer-auto-tls"])
+            #expect(try cluster.etcdctl("put", "a", "b", at: [0]) == "OK\n")
+            #expect(try cluster.etcdctl("get", "a", at: [1]) == "a\nb\n")
+            let url = try cluster.prepareMember()
+            _ = try cluster.add("m4", url)
+            try cluster.members[3].start()
+            #expect(try cluster.etcdctl("get", "a", at: [3]) == "a\nb\n")
+        }
+    }
+}
