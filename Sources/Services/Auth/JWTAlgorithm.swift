@@ -51,6 +51,11 @@ struct JWTAlgorithm: Sendable {
     }
 }
 
+/// Keys are to come without a passphrase: OpenSSL would ask the terminal.
+private func noPassphrase(
+    _: UnsafeMutablePointer<CChar>?, _: Int32, _: Int32, _: UnsafeMutableRawPointer?
+) -> Int32 { -1 }
+
 /// One of OpenSSL's keys.
 ///
 /// `@unchecked Sendable`: never changed, and OpenSSL counts references atomically.
@@ -85,9 +90,6 @@ final class SigningKey: @unchecked Sendable {
             }
         return key.map { SigningKey($0, isPrivate: false) }
     }
-
-    /// OpenSSL would ask the terminal.
-    private static var noPassphrase: pem_password_cb { { _, _, _, _ in -1 } }
 
     private static func withBIO(
         _ bytes: [UInt8], _ body: (OpaquePointer) -> OpaquePointer?

@@ -116,7 +116,7 @@ public final class JWTKeys: Sendable {
         return text.claims
     }
 
-    private func hmac(_ message: [UInt8], _ secret: [UInt8]) -> [UInt8]? {
+    func hmac(_ message: [UInt8], _ secret: [UInt8]) -> [UInt8]? {
         var code = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var length: UInt32 = 0
         guard

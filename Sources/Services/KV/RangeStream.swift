@@ -25,6 +25,8 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
 
     /// nil before it is served and when it is over.
     private var evaluation: RangeEvaluation?
+    /// Of users and roles when the stream began; nil while they do not count.
+    private var authRevision: UInt64?
     /// Of the last message, as it was when the stream began.
     private var header: HeaderFields?
 
@@ -52,6 +54,7 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
     func serve(from applier: isolated Applier) {
         guard arena != nil else { return }
         applier.counters.ranges.increment()
+        authRevision = caller.isMember ? nil : applier.authRevision
         let header = applier.header()
         self.header = header
         var evaluation = RangeEvaluation(request, inKeyOrder: true)
