@@ -120,7 +120,7 @@ public final class RaftPeers: @unchecked Sendable {
         self.lost = []
         guard let raft else { return }
         raft.assumeIsolated { raft in
-            for member in lost { raft.unreachable(member) }
+            for member in lost.sorted() { raft.unreachable(member) }
             if !messages.isEmpty { raft.receive(messages) }
         }
     }

@@ -12,7 +12,18 @@ public final class GRPCServer {
     let completions: CompletionQueue
     let deadlines: DeadlineWheel
     let sink = OutputSink()
-    private var connections: [ObjectIdentifier: GRPCServerConnection] = [:]
+    private var connections: [ObjectIdentifier: Accepted] = [:]
+    private var accepted = 0
+
+    private struct Accepted {
+        let number: Int
+        let connection: GRPCServerConnection
+    }
+
+    /// In one order everywhere: a simulated run must not hang on where objects lie in memory.
+    private var inOrder: [GRPCServerConnection] {
+        connections.values.sorted { $0.number < $1.number }.map(\.connection)
+    }
     private var idleStreams: [GRPCServerStream] = []
     private var isDraining = false
     private var drained: [() -> Void] = []
@@ -34,7 +45,7 @@ public final class GRPCServer {
     /// Connections that are open.
     public var connectionCount: Int { connections.count }
     /// Calls that are under way.
-    public var callCount: Int { connections.values.reduce(0) { $0 + $1.session.openStreamCount } }
+    public var callCount: Int { inOrder.reduce(0) { $0 + $1.session.openStreamCount } }
 
     /// Takes a stream over: sets its handler, reads it and closes it in the end.
     /// - Parameter firstBytes: what was read from it already, such as to tell the protocol apart.
@@ -49,7 +60,9 @@ public final class GRPCServer {
             return
         }
         let connection = GRPCServerConnection(stream, session: session, server: self)
-        connections[ObjectIdentifier(connection)] = connection
+        accepted += 1
+        connections[ObjectIdentifier(connection)] = Accepted(
+            number: accepted, connection: connection)
         mostConnections = max(mostConnections, connections.count)
         if firstBytes.count > 0 { connection.received(firstBytes) }
         if !connection.isClosed { stream.resumeReading() }
@@ -62,14 +75,14 @@ public final class GRPCServer {
         isDraining = true
         guard !connections.isEmpty else { return done() }
         drained.append(done)
-        for connection in connections.values { connection.drain() }
+        for connection in inOrder { connection.drain() }
         executor.schedule(afterNanoseconds: grace) { [self] in abort() }
     }
 
     /// Ends the streaming calls that are under way and that `isMeant` says: their clients are told
     /// `status`, their handlers that they were cancelled.
     public func endStreams(_ status: Status, where isMeant: (CallContext) -> Bool) {
-        for connection in Array(connections.values) {
+        for connection in inOrder {
             for case let stream as GRPCServerStream in connection.session.openStreams
             where isMeant(CallContext(stream: stream, generation: stream.generation)) {
                 stream.abandon(status)
@@ -80,7 +93,7 @@ public final class GRPCServer {
     /// Closes all connections at once; their calls are cancelled.
     public func abort() {
         isDraining = true
-        for connection in connections.values { connection.abort() }
+        for connection in inOrder { connection.abort() }
     }
 
     func removed(_ connection: GRPCServerConnection) {

@@ -76,9 +76,10 @@ public final class PeerLinks {
     /// Ends all links, for good.
     public func stop() {
         isStopped = true
-        let all = links.values
+        // In one order everywhere: a simulated run must not hang on how a process hashes.
+        let all = links.sorted { $0.key < $1.key }
         links = [:]
-        for link in all { end(link) }
+        for (_, link) in all { end(link) }
     }
 
     private func end(_ link: PeerLink) {
