@@ -14,35 +14,44 @@ struct AuthTokenFlagError: Error {
 
 enum AuthTokenFlag {
     /// - Parameter read: the content of a file; nil when it cannot be read.
-    /// - Returns: nil for tokens that members keep.
+    /// - Returns: the keys, nil for tokens that members keep; and the names of options that say
+    ///   nothing here, sorted.
     static func keys(
         _ text: String, _ read: (String) -> [UInt8]?
-    ) throws(AuthTokenFlagError) -> JWTKeys? {
+    ) throws(AuthTokenFlagError) -> (keys: JWTKeys?, unknown: [String]) {
         var parts = text.split(separator: ",", omittingEmptySubsequences: false)[...]
-        switch parts.popFirst() {
-        case "simple", "", nil: return nil
+        let kind = parts.popFirst() ?? ""
+        let options = try options(parts)
+        switch kind {
+        case "simple", "": return (nil, [])
         case "jwt": break
         default: throw .options
         }
-        var options: [Substring: String] = [:]
-        for part in parts {
-            guard let sign = part.firstIndex(of: "="), options[part[..<sign]] == nil else {
-                throw .options
-            }
-            options[part[..<sign]] = String(part[part.index(after: sign)...])
-        }
-        guard let method = options["sign-method"] else {
-            throw AuthTokenFlagError(JWTKeys.Failure.unknownMethod.description)
-        }
-        let privateKey = try file(options["priv-key"], read)
-        let publicKey = try file(options["pub-key"], read)
         let seconds = try ttl(options["ttl"])
+        let publicKey = try file(options["pub-key"], read)
+        let privateKey = try file(options["priv-key"], read)
         do throws(JWTKeys.Failure) {
-            return try JWTKeys(
-                method: method, privateKey: privateKey, publicKey: publicKey, ttlSeconds: seconds)
+            let keys = try JWTKeys(
+                method: options["sign-method"] ?? "", privateKey: privateKey,
+                publicKey: publicKey, ttlSeconds: seconds)
+            return (keys, options.keys.filter { !known.contains($0) }.sorted())
         } catch {
             throw AuthTokenFlagError(error.description)
         }
+    }
+
+    private static let known: Set<String> = ["sign-method", "pub-key", "priv-key", "ttl"]
+
+    private static func options(
+        _ parts: ArraySlice<Substring>
+    ) throws(AuthTokenFlagError) -> [String: String] {
+        var options: [String: String] = [:]
+        for part in parts {
+            let pair = part.split(separator: "=", omittingEmptySubsequences: false)
+            guard pair.count == 2, options[String(pair[0])] == nil else { throw .options }
+            options[String(pair[0])] = String(pair[1])
+        }
+        return options
     }
 
     /// A key's file; nil when it cannot be read, or is none that holds a key.
@@ -60,18 +69,18 @@ enum AuthTokenFlag {
     private static func file(
         _ path: String?, _ read: (String) -> [UInt8]?
     ) throws(AuthTokenFlagError) -> [UInt8]? {
-        guard let path else { return nil }
-        guard let content = read(path) else {
-            throw AuthTokenFlagError("auth: the key file \(path) cannot be read")
-        }
+        guard let path, !path.isEmpty else { return nil }
+        guard let content = read(path) else { throw .options }
         return content
     }
 
+    /// In whole seconds, as tokens say when they end. One that is no time at all etcd takes, and
+    /// makes tokens that have ended.
     private static func ttl(_ text: String?) throws(AuthTokenFlagError) -> UInt64 {
-        guard let text else { return 300 }
-        guard let nanoseconds = try? GoNotation.duration(text),
-            nanoseconds >= 1_000_000_000
-        else { throw .options }
-        return UInt64(nanoseconds) / 1_000_000_000
+        guard let text, !text.isEmpty else { return 300 }
+        guard let nanoseconds = try? GoNotation.duration(text), nanoseconds > 0 else {
+            throw .options
+        }
+        return (UInt64(nanoseconds) + 999_999_999) / 1_000_000_000
     }
 }

@@ -41,6 +41,16 @@ struct JWTAlgorithm: Sendable {
         }
     }
 
+    /// What golang-jwt calls its keys.
+    var keyKind: String {
+        switch family {
+        case .hmac: "HMAC"
+        case .rsa, .rsaPSS: "RSA"
+        case .ecdsa: "ECDSA"
+        case .edDSA: "Ed25519"
+        }
+    }
+
     var digest: OpaquePointer? {
         switch bits {
         case 256: EVP_sha256()
@@ -107,15 +117,21 @@ final class SigningKey: @unchecked Sendable {
     func matches(_ other: SigningKey) -> Bool { EVP_PKEY_eq(key, other.key) == 1 }
 
     /// Whether it is of the kind that the algorithm is made for.
-    func fits(_ algorithm: JWTAlgorithm) -> Bool {
+    func isOfKind(of algorithm: JWTAlgorithm) -> Bool {
         let kind = EVP_PKEY_get_base_id(key)
         return switch algorithm.family {
         case .hmac: false
         case .rsa, .rsaPSS: kind == EVP_PKEY_RSA
-        case .ecdsa(let bytes):
-            kind == EVP_PKEY_EC && (Int(EVP_PKEY_get_bits(key)) + 7) / 8 == bytes
+        case .ecdsa: kind == EVP_PKEY_EC
         case .edDSA: kind == EVP_PKEY_ED25519
         }
+    }
+
+    /// Whether it is of that kind, and of the algorithm's own curve.
+    func fits(_ algorithm: JWTAlgorithm) -> Bool {
+        guard isOfKind(of: algorithm) else { return false }
+        guard case .ecdsa(let bytes) = algorithm.family else { return true }
+        return (Int(EVP_PKEY_get_bits(key)) + 7) / 8 == bytes
     }
 
     /// Nil when the key cannot.

@@ -22,14 +22,16 @@ public final class JWTKeys: Sendable {
         case unknownMethod
         case missingKey
         case mismatch
-        case unfit
+        /// What was given for a private or a public key is none, or not for the method.
+        case unfit(String)
 
         public var description: String {
             switch self {
-            case .unknownMethod: "auth: invalid auth signature method"
+            // Which of the options is wrong, etcd tells its log alone.
+            case .unknownMethod: "auth: invalid auth options"
             case .missingKey: "auth: missing key data"
             case .mismatch: "auth: public and private keys don't match"
-            case .unfit: "auth: the key is none for this signature method"
+            case .unfit(let words): words
             }
         }
     }
@@ -49,18 +51,26 @@ public final class JWTKeys: Sendable {
             key = .secret(privateKey)
             return
         }
-        let signs = try Self.key(privateKey, algorithm, SigningKey.privateKey)
-        let verifies = try Self.key(publicKey, algorithm, SigningKey.publicKey)
+        let signs = try Self.key(privateKey, algorithm, "private", SigningKey.privateKey)
+        let verifies = try Self.key(publicKey, algorithm, "public", SigningKey.publicKey)
         if let signs, let verifies, !signs.matches(verifies) { throw .mismatch }
         guard let any = verifies ?? signs else { throw .missingKey }
         key = .pair(signs: signs, verifies: any)
     }
 
     private static func key(
-        _ pem: [UInt8]?, _ algorithm: JWTAlgorithm, _ read: ([UInt8]) -> SigningKey?
+        _ pem: [UInt8]?, _ algorithm: JWTAlgorithm, _ half: String,
+        _ read: ([UInt8]) -> SigningKey?
     ) throws(Failure) -> SigningKey? {
-        guard let pem else { return nil }
-        guard let key = read(pem), key.fits(algorithm) else { throw .unfit }
+        guard let pem, !pem.isEmpty else { return nil }
+        guard let key = read(pem) else {
+            throw .unfit("invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key")
+        }
+        guard key.isOfKind(of: algorithm) else {
+            throw .unfit("key is not a valid \(algorithm.keyKind) \(half) key")
+        }
+        // etcd starts with it, and fails to sign.
+        guard key.fits(algorithm) else { throw .unfit("key is of the wrong curve") }
         return key
     }
 

@@ -59,7 +59,8 @@ struct PermittedKeysTests {
         var random = SeededGenerator(seed: seed)
         // Keys of one or two letters, and their ends: small enough for all to be looked at.
         let letters = ["a", "b", "c", "d"]
-        let universe = (letters + letters.flatMap { a in (letters + ["\0"]).map { a + $0 } }).sorted {
+        let universe = (letters + letters.flatMap { a in (letters + ["\0"]).map { a + $0 } }).sorted
+        {
             Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8))
         }
         func less(_ a: String, _ b: String) -> Bool {

@@ -129,7 +129,8 @@ struct JWTTests {
     }
 
     /// A token with a header and claims of one's choice, signed as an HS256 token.
-    private static func forged(_ header: String, _ claims: String, key: [UInt8]?) throws -> [UInt8] {
+    private static func forged(_ header: String, _ claims: String, key: [UInt8]?) throws -> [UInt8]
+    {
         let signed =
             Base64Text.encodeURL(Array(header.utf8)) + [UInt8(ascii: ".")]
             + Base64Text.encodeURL(Array(claims.utf8))
@@ -209,7 +210,8 @@ struct JWTTests {
             #"{"alg":"HS256","crit":["exp"]}"#, "[]", "", "{",
         ] {
             let key = try TestKeys.keys(for: "HS256").privateKey
-            #expect(try Self.check(secret, Self.forged(header, claims, key: key)) == nil, "\(header)")
+            #expect(
+                try Self.check(secret, Self.forged(header, claims, key: key)) == nil, "\(header)")
         }
     }
 
@@ -261,9 +263,17 @@ struct JWTTests {
         #expect(failure("HS256", [], nil) == .missingKey)
         #expect(failure("none", rsa.privateKey, nil) == .unknownMethod)
         #expect(failure("HS257", rsa.privateKey, nil) == .unknownMethod)
-        #expect(failure("RS256", curve.privateKey, nil) == .unfit)
-        #expect(failure("ES384", curve.privateKey, nil) == .unfit)
-        #expect(failure("RS256", Array("no key".utf8), nil) == .unfit)
+        #expect(
+            failure("RS256", curve.privateKey, nil)?.description
+                == "key is not a valid RSA private key")
+        #expect(
+            failure("EdDSA", nil, rsa.publicKey)?.description
+                == "key is not a valid Ed25519 public key")
+        #expect(
+            failure("ES384", curve.privateKey, nil)?.description == "key is of the wrong curve")
+        #expect(
+            failure("RS256", Array("no key".utf8), nil)?.description
+                == "invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key")
         let other = try TestKeys.make("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
         #expect(failure("RS256", rsa.privateKey, other.publicKey) == .mismatch)
         #expect(failure("RS256", rsa.privateKey, rsa.publicKey) == nil)
