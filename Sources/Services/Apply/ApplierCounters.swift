@@ -15,11 +15,16 @@ package struct ApplierCounters: Sendable {
     package let leases: LeaseCounters
     /// The revision of users and roles.
     package let authRevision: Gauge
+    /// Requests that were not proposed, were lost, or took too long.
+    package let failedProposals: Counter
+    package let promotions: PromotionCounters
 
     package init(
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
         txns: Counter = Counter(), putBytes: Gauge = Gauge(),
-        leases: LeaseCounters = LeaseCounters(), authRevision: Gauge = Gauge()
+        leases: LeaseCounters = LeaseCounters(), authRevision: Gauge = Gauge(),
+        failedProposals: Counter = Counter(),
+        promotions: PromotionCounters = PromotionCounters()
     ) {
         self.puts = puts
         self.ranges = ranges
@@ -28,5 +33,22 @@ package struct ApplierCounters: Sendable {
         self.putBytes = putBytes
         self.leases = leases
         self.authRevision = authRevision
+        self.failedProposals = failedProposals
+        self.promotions = promotions
+    }
+}
+
+/// Promotions of learners by this member, as the leader.
+package struct PromotionCounters: Sendable {
+    package let successes: Counter
+    /// Told what the caller is told.
+    package let failed: @Sendable (_ reason: String) -> Void
+
+    package init(
+        successes: Counter = Counter(),
+        failed: @escaping @Sendable (_ reason: String) -> Void = { _ in }
+    ) {
+        self.successes = successes
+        self.failed = failed
     }
 }

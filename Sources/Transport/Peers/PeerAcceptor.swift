@@ -61,6 +61,7 @@ public final class PeerAcceptor: @unchecked Sendable {
             return .otherCluster(caller.cluster, own: cluster)
         }
         guard caller.to == own else { return .otherMember(caller.to, own: own) }
+        guard caller.from != own, caller.from != .none else { return .notAnother(caller.from) }
         return admission.refusal(of: caller)
     }
 
