@@ -48,7 +48,9 @@ import Testing
 
     // MARK: The first election
 
-    @Test("A start that reaches a quorum skips most of the first timeout", arguments: [true, false])
+    @Test(
+        "A start that reaches a quorum skips most of the first timeout",
+        arguments: [true, false])
     func firstElection(advances: Bool) throws {
         let network = PlayedNetwork(DeterministicExecutor())
         var options = RaftNodeOptions()

@@ -142,7 +142,7 @@ final class PeerWorld {
     /// - Parameter listener: who listens at `url`, as that one sees itself.
     init(
         cluster: ClusterID = ClusterID(0xC1), listener: MemberID = PeerWorld.other,
-        caller: MemberID = MemberID(1), settings: PeerSettings = PeerSettings(),
+        settings: PeerSettings = PeerSettings(),
         services: (inout GRPCMethods) -> Void = { _ in }
     ) {
         network = MemoryNetwork(on: executor)
@@ -159,7 +159,7 @@ final class PeerWorld {
         server = GRPCServer(methods, configuration: configuration, on: executor)
         let valves = Valves()
         links = PeerLinks(
-            cluster: cluster, member: caller, urls: ["memory://1"],
+            cluster: cluster, member: MemberID(1), urls: ["memory://1"],
             dialer: network.dialer { valves.add($0) }, settings: settings, random: Dice())
         links.observer = observer
         valves.added = { [unowned self] in self.valves.append($0) }
