@@ -193,10 +193,10 @@ package actor Applier: StateMachine {
         observers = KeyObservers()
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
-        for proposal in forwarded.values { proposal.refuse(.stopped) }
+        for proposal in forwarded.inOrder { proposal.refuse(.stopped) }
         stopHeldAnswers()
         for giveUp in tokenWaits.takeAll() { giveUp() }
-        for change in changes.values { change.answer(.failure(.stopped)) }
+        for change in changes.inOrder { change.answer(.failure(.stopped)) }
         changes = [:]
         forwarded = [:]
         deadlines.removeAll()
@@ -395,8 +395,8 @@ extension Applier {
     private func refuseOutdated(by entry: Entry) {
         guard entry.term != appliedTerm else { return }
         appliedTerm = entry.term
-        for (id, proposal) in forwarded where proposal.forwardedIn < appliedTerm {
-            forwarded[id] = nil
+        for proposal in forwarded.inOrder where proposal.forwardedIn < appliedTerm {
+            forwarded[proposal.id] = nil
             proposal.refuse(.timeoutDueToLeaderFail)
         }
     }
