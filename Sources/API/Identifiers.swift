@@ -68,9 +68,10 @@ public struct RequestID: Hashable, Comparable, Sendable {
 }
 
 /// A watcher of a Watch stream.
-public struct WatchID: Hashable, Sendable {
+public struct WatchID: Hashable, Comparable, Sendable {
     public let rawValue: Int64
     @inlinable public init(_ rawValue: Int64) { self.rawValue = rawValue }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     /// In a request: the server chooses.
     public static let chosenByServer = WatchID(0)
     /// In a response: no watcher, or all of the stream.

@@ -28,3 +28,9 @@ public struct ObjectSet<Object: AnyObject> {
 }
 
 extension ObjectSet: Sendable where Object: Sendable {}
+
+extension Dictionary where Key: Comparable {
+    /// The values by ascending keys: the order of hashes would differ from process to process, and
+    /// so may not be one in which others are told of something.
+    public var inOrder: [Value] { sorted { $0.key < $1.key }.map(\.value) }
+}

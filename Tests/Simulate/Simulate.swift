@@ -32,7 +32,6 @@ struct Simulate: ParsableCommand {
     }
 
     func run() throws {
-        Deterministic.restart()
         if jobs > 1, seeds > 1 {
             var batch = Batch(seed..<(seed + seeds), jobs: jobs, keepGoing: keepGoing)
             guard try batch.run(childArguments) else { throw ExitCode(1) }

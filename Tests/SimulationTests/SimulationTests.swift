@@ -5,16 +5,12 @@ import Testing
 
 @Suite("Simulation", .serialized)
 struct SimulationTests {
-    /// Runs the program, as a person does, and returns what it wrote to its trace.
-    private func trace(seed: Int, to name: String) throws -> (output: String, trace: Data) {
-        let path = NSTemporaryDirectory() + "cairn-\(getpid())-\(name)"
-        defer { try? FileManager.default.removeItem(atPath: path) }
+    /// Runs the program, as a person does, and returns what it wrote.
+    private func simulate(_ arguments: String...) throws -> String {
         let process = Process()
         process.executableURL = URL(filePath: CommandLine.arguments[0])
             .deletingLastPathComponent().appending(path: "simulate")
-        process.arguments = [
-            "--seed", "\(seed)", "--seconds", "6", "--brief", "--trace", path,
-        ]
+        process.arguments = arguments + ["--seconds", "6", "--brief"]
         let pipe = Pipe()
         process.standardOutput = pipe
         try process.run()
@@ -22,23 +18,39 @@ struct SimulationTests {
             decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         #expect(process.terminationStatus == 0, "\(output)")
-        return (output, try Data(contentsOf: URL(filePath: path)))
+        return output
+    }
+
+    /// All that happened in the run of a seed.
+    private func trace(seed: Int, to name: String) throws -> Data {
+        let path = NSTemporaryDirectory() + "cairn-\(getpid())-\(name)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        _ = try simulate("--seed", "\(seed)", "--trace", path)
+        return try Data(contentsOf: URL(filePath: path))
     }
 
     @Test("The same seed gives the same run, byte for byte", arguments: [3, 15])
     func sameSeed(seed: Int) throws {
         let first = try trace(seed: seed, to: "first")
-        let second = try trace(seed: seed, to: "second")
-        #expect(first.trace.count > 10_000)
-        withKnownIssue(
-            "a stopped member still closes some connections in hash order", isIntermittent: true
-        ) {
-            #expect(first.trace == second.trace)
+        #expect(first.count > 10_000)
+        #expect(try trace(seed: seed, to: "second") == first)
+    }
+
+    /// Each process has a seed of its own for hashes, and other addresses: a run that hangs on the
+    /// order of a dictionary or a set differs sooner or later. These seeds have crashes, forwarded
+    /// calls that are refused, watchers that resume.
+    @Test("What hangs on hashes is the same in every process")
+    func hashes() throws {
+        let runs = try (0..<2).map { _ in
+            try simulate("--seed", "100", "--seeds", "16", "--jobs", "1")
+                .split(separator: "\n").compactMap { $0.split(separator: "trace ").last }
         }
+        #expect(runs[0].count == 16)
+        #expect(runs[0] == runs[1])
     }
 
     @Test("Another seed gives another run")
     func otherSeed() throws {
-        #expect(try trace(seed: 3, to: "one").trace != trace(seed: 4, to: "other").trace)
+        #expect(try trace(seed: 3, to: "one") != trace(seed: 4, to: "other"))
     }
 }

@@ -66,7 +66,7 @@ actor SnapshotSender {
 
     /// Ends all calls and lets the spool go.
     func stop() {
-        for transfer in transfers.values { drop(transfer, "stopped") }
+        for transfer in transfers.inOrder { drop(transfer, "stopped") }
         transfers = [:]
         releaseSpool()
     }
@@ -75,9 +75,9 @@ actor SnapshotSender {
 
     /// Sees to it that those who wait get on, as far as there is room.
     private func assign() {
-        let waiting = transfers.values.filter {
+        let waiting = transfers.inOrder.filter {
             if case .waiting = $0.state { true } else { false }
-        }.sorted { $0.member < $1.member }
+        }
         if let shared, shared.users.isEmpty, let description = shared.description,
             !waiting.contains(where: { description.index >= $0.least })
         {
@@ -154,7 +154,7 @@ actor SnapshotSender {
             assign()
         case .grew(let chunks, let isWhole):
             shared.grew(chunks: chunks, isWhole: isWhole)
-            for member in shared.users { transfers[member].map(pump) }
+            for member in shared.users.sorted() { transfers[member].map(pump) }
         case .failed(let error):
             spoolFailed(error)
         }
@@ -164,7 +164,7 @@ actor SnapshotSender {
     private func spoolFailed(_ error: any Error) {
         events.notMade(error)
         releaseSpool()
-        for transfer in transfers.values {
+        for transfer in transfers.inOrder {
             if case .failed = transfer.state { continue }
             end(transfer, "\(error)", pause: settings.failureNanoseconds)
         }

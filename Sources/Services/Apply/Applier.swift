@@ -205,11 +205,11 @@ package actor Applier: StateMachine {
         observers = KeyObservers()
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
-        for id in forwarded.keys.sorted() { forwarded[id]?.refuse(.stopped) }
+        for proposal in forwarded.inOrder { proposal.refuse(.stopped) }
         stopHeldAnswers()
         for question in questions.takeWaiting() { question.stop() }
         for giveUp in tokenWaits.takeAll() { giveUp() }
-        for id in changes.keys.sorted() { changes[id]?.answer(.failure(.stopped)) }
+        for change in changes.inOrder { change.answer(.failure(.stopped)) }
         changes = [:]
         forwarded = [:]
         deadlines.removeAll()
@@ -412,8 +412,10 @@ extension Applier {
     private func refuseOutdated(by entry: Entry) {
         guard entry.term != appliedTerm else { return }
         appliedTerm = entry.term
-        let outdated = forwarded.filter { $0.value.forwardedIn < appliedTerm }.keys.sorted()
-        for id in outdated { forwarded.removeValue(forKey: id)?.refuse(.timeoutDueToLeaderFail) }
+        for proposal in forwarded.inOrder where proposal.forwardedIn < appliedTerm {
+            forwarded[proposal.id] = nil
+            proposal.refuse(.timeoutDueToLeaderFail)
+        }
     }
 
     /// What a caller is told whose time is over: as far as can be seen, why (etcd:

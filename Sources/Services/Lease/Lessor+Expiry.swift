@@ -51,7 +51,7 @@ extension Lessor {
         renewAllWaiting()
     }
 
-    /// In slices. A lease whose turn has not come yet has all the time there is, and one that is
+    /// In slices, in whatever order: the queue has one of its own. A lease whose turn has not come yet has all the time there is, and one that is
     /// renewed meanwhile has its deadline from that.
     private func setDeadlines(
         of ids: ArraySlice<LeaseID>, from start: MonotonicTime, in term: Term

@@ -41,7 +41,7 @@ extension WatchHub {
 
     /// Does for one stream what the rounds of its ranges would come to later.
     private func tellAllPending(of stream: WatchStream, _ work: inout Int) {
-        for watcher in stream.watchers.values {
+        for watcher in stream.watchers.inOrder {
             let group = watcher.group
             guard group.isDue, watcher.next <= group.newestPending,
                 watcher.state.isDisjoint(with: [.waiting, .ended])
@@ -73,7 +73,7 @@ extension WatchHub {
         let start = settings.stopwatch()
         defer { counters.times.progress.observe(settings.stopwatch() - start) }
         stream.progressTimer = nil
-        for watcher in stream.watchers.values where watcher.options.contains(.progress) {
+        for watcher in stream.watchers.inOrder where watcher.options.contains(.progress) {
             guard watcher.state.remove(.hasNews) == nil else { continue }
             guard watcher.state.insert(.progressDue).inserted else { continue }
             stream.progressDue.append(watcher)

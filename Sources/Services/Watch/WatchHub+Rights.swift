@@ -48,7 +48,7 @@ extension WatchHub {
         case .failure(let status): access = .none(status)
         }
         if case .all = access { return }
-        for watcher in Array(stream.watchers.values) {
+        for watcher in stream.watchers.inOrder {
             guard let refusal = Self.refusal(of: watcher.group.range, given: access) else {
                 continue
             }

@@ -51,7 +51,7 @@ extension WatchHub {
         counters.streams.add(-1)
         stream.progressTimer?.cancel()
         stream.progressTimer = nil
-        for watcher in stream.watchers.values { forget(watcher) }
+        for watcher in stream.watchers.inOrder { forget(watcher) }
         stream.watchers.removeAll()
         stream.dropQueues()
     }

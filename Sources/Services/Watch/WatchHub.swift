@@ -107,7 +107,7 @@ package actor WatchHub: ChangeObserver {
         newest = revision
         slices.removeAll()
         for stream in streams.inOrder {
-            for watcher in stream.watchers.values
+            for watcher in stream.watchers.inOrder
             where watcher.next <= revision && !watcher.state.contains(.ended) {
                 count(pending: -watcher.group.pending.count)
                 watcher.group.drop(through: revision)

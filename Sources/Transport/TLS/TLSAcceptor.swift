@@ -64,7 +64,7 @@ public final class TLSAcceptor {
 
     /// Ends the handshakes that are under way.
     public func abort() {
-        let all = handshakes.values
+        let all = handshakes.inOrder
         handshakes = [:]
         for handshake in all {
             handshake.timer.cancel()
