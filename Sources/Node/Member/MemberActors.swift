@@ -87,6 +87,9 @@ struct MemberActors: Sendable {
             throw RecoveryError(
                 description: "the member has been permanently removed from the cluster")
         }
+        if let refusal = Applier.refusal(ofClusterVersion: membership.clusterVersion) {
+            throw RecoveryError(description: refusal)
+        }
         peers.begin(membership, besides: recovered.others)
         if let version = membership.clusterVersion { events.hasVersion(version) }
         events.follow(

@@ -362,8 +362,9 @@ package actor Applier: StateMachine {
         case .clusterMemberAttrSet(let request): return try setAttributes(request)
         case .clusterVersionSet(let request): return try setClusterVersion(request)
         case .compaction(let request): return try compact(request)
+        case .downgradeInfoSet(let request): return try setDowngrade(request)
         case .auth(let operation): return try auth(operation, at: index)
-        case .range, .downgradeInfoSet:
+        case .range:
             throw ApplyFailure("an entry asks for \(operation), which is not served yet")
         }
     }

@@ -16,6 +16,8 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     private let pool: ArenaPool
     private let reply: any Replying
     private var began: UInt64 = 0
+    /// Of users and roles when the read began; nil while they do not count.
+    private var authRevision: UInt64?
 
     /// - Parameter arena: where `request` was decoded; goes back to `pool` once it is answered.
     init(
@@ -32,6 +34,7 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     }
 
     func serve(from applier: isolated Applier) {
+        authRevision = caller.isMember ? nil : applier.authRevision
         let times = applier.counters.times
         began = times.stopwatch()
         do throws(StoreError) {
@@ -53,6 +56,9 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     var isAbandoned: Bool { reply.isAbandoned }
 
     func respond(_ answer: ByteBlocks, size: Int) {
+        if let authRevision, applier.assumeIsolated({ $0.authRevision }) != authRevision {
+            return fail(.oldAuthRevision)
+        }
         let times = sliceTimes
         times.served.observe(times.stopwatch() - began)
         reply.respond(answer, size: size)
