@@ -38,6 +38,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     private var turnEnd = TurnEnd()
     /// Slices of long work, one for each of the coming turns.
     private var slices: Deque<@Sendable () -> Void> = []
+    private var rests = SliceRests()
     private var turnTime: MonotonicTime?
     private var freeTimers: [TimerSlot] = []
     private var busyWait: BusyWait
@@ -171,12 +172,8 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     /// All that can be done without more input; then libuv polls.
     private func finishTurn() {
         var hasMore = runRounds()
-        if let slice = slices.popFirst() {
-            slice()
-            hasMore = runRounds()
-            // Threads that were woken meanwhile go first, those that the next input waits for
-            // among them: the system takes milliseconds to see that by itself.
-            sched_yield()
+        if !slices.isEmpty {
+            if restsUntilInput() { hasMore = true } else { hasMore = runSlice() }
         }
         if stopping { hasMore = !stopOnceQuiet() }
         turnTime = nil
@@ -185,6 +182,30 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         } else {
             uv_idle_stop(pollAgain)
         }
+    }
+
+    /// Runs one slice, and what came of it. True if there is more to do.
+    private func runSlice() -> Bool {
+        guard let slice = slices.popFirst() else { return false }
+        let begin = uv_hrtime()
+        slice()
+        let end = uv_hrtime()
+        rests.sliceRan(from: begin, to: end)
+        let hasMore = runRounds()
+        // Who does not rest lets threads go first that were woken meanwhile, those that the next
+        // input waits for among them: the system takes milliseconds to see that by itself.
+        if rests.rest(at: end) == 0 { sched_yield() }
+        return hasMore
+    }
+
+    /// Sleeps before the next slice, if it is to. True when there may be input.
+    private func restsUntilInput() -> Bool {
+        let rest = rests.rest(at: uv_hrtime())
+        guard rest > 0, !stopping else { return false }
+        guard inbox.fallAsleep() else { return true }
+        var poll = pollfd(fd: uv_backend_fd(uv), events: Int16(POLLIN), revents: 0)
+        var time = timespec(tv_sec: 0, tv_nsec: Int(rest))
+        return ppoll(&poll, 1, &time, nil) != 0
     }
 
     /// Runs posted work, then what was gathered, then what transmits, and that again while
@@ -226,6 +247,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
 
     private func runGathered(_ phase: TurnPhase) {
         if turnEnd.isEmpty(phase) { return }
+        if phase == .gather && !slices.isEmpty { rests.requestCame(at: now.nanoseconds) }
         let work = turnEnd.take(phase)
         for step in work { step() }
         turnEnd.giveBack(work)

@@ -6,7 +6,7 @@ import API
 class HTTP2Connection: HTTP2SessionOwner {
     /// Frames that are gathered for one write. A turn has one: more of a large answer waits for
     /// the next, lest others wait for all of it.
-    static let writeBytes = 256 << 10
+    static let writeBytes = 128 << 10
     /// When the stream holds more than this, gathering waits for `drained`, and so does reading: a
     /// side that does not read its answers is not given more of them to come.
     static let bufferedBytesLimit = 1 << 20
