@@ -80,6 +80,8 @@ extension EndToEnd {
             let log = try member.log.waitForEnd().compactMap(LogEntry.init)
             #expect(log.contains { $0.message == "failed to commit the store" })
             #expect(log.last?.level == "fatal")
+            // Nor does it live on when it finds no room for what its log has.
+            #expect(try member.startExpectingRefusal().0 == 1)
 
             try disk.grow(toMebibytes: 400)
             try member.start()

@@ -55,6 +55,17 @@ extension EndToEnd {
             }
         }
 
+        @Test("goes on after an orderly stop and a start of its member")
+        func restart() throws {
+            let member = try MemberProcess()
+            let watching = try Watching(member, "watch", "a")
+            try put(member, until: watching, key: "a")
+            #expect(member.end(by: SIGTERM) == 143)
+            try member.start()
+            try put(member, "a", "afterwards")
+            #expect(try watching.read(to: "afterwards").suffix(3) == ["PUT", "a", "afterwards"])
+        }
+
         @Test("prints events as they happen")
         func plain() throws {
             let member = try MemberProcess()

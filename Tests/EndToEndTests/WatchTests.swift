@@ -29,7 +29,7 @@ extension EndToEnd {
             await feed.send(WatchCommand.create("a"))
             _ = try await feed.next()
             #expect(member.end(by: SIGTERM) == 143)
-            await #expect(throws: Status.watchCanceled) { try await feed.next() }
+            await #expect(throws: Status.stopped) { try await feed.next() }
         }
 
         @Test("requests that mean nothing are passed over, malformed ones end the stream")

@@ -247,6 +247,29 @@ struct GRPCConnectionTests {
         #expect(stream.body == hello && pair.connection.isGone)
     }
 
+    @Test("is drained at once of the calls that wait for what may never happen, and they are told")
+    func drainOfWaiting() {
+        let waiting = Waiting()
+        let cancelled = Tally()
+        let pair = GRPCPair { methods in
+            methods.unary("/test.Echo/Wait") { call, _ in
+                call.context.onCancel { cancelled.count += 1 }
+                waiting.calls.append((call, []))
+            }
+        }
+        let (outcome, _) = pair.start("/test.Echo/Wait")
+        pair.executor.run()
+        let done = Tally()
+        let stopping = Status(.unavailable, "stopping")
+        pair.server.drain(grace: 10_000_000_000, telling: stopping) { done.count += 1 }
+        pair.executor.run()
+        #expect(outcome.status == stopping)
+        #expect(cancelled.count == 1 && done.count == 1 && pair.server.connectionCount == 0)
+        waiting.calls[0].0.respond([5])
+        pair.executor.run()
+        #expect(outcome.status == stopping)
+    }
+
     @Test("is closed at the end of the grace time, whatever its calls do")
     func drainIsBounded() {
         let waiting = Waiting()

@@ -133,7 +133,7 @@ final class ClientPort {
         acceptor.abort()
         let http = http
         let metricsHTTP = metricsHTTP
-        grpc.drain(grace: grace) {
+        grpc.drain(grace: grace, telling: .stopped) {
             http.drain(grace: grace) { metricsHTTP.drain(grace: grace, done) }
         }
     }

@@ -190,6 +190,8 @@ final class MemberEvents: ApplierEvents {
         case .failed(let error):
             logger.critical(
                 "failed to commit the store", metadata: .fields(["error": .string("\(error)")]))
+            // Nothing is lost, the log has it all; but no commit will follow, and a start may help.
+            fail("failed to commit the store: \(error)")
         }
     }
 

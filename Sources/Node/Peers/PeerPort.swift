@@ -98,7 +98,7 @@ public final class PeerPort {
         connections.abort()
         acceptor.stop()
         let http = http
-        grpc.drain(grace: grace) { http.drain(grace: grace, done) }
+        grpc.drain(grace: grace, telling: .stopped) { http.drain(grace: grace, done) }
     }
 }
 

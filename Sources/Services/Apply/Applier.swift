@@ -237,6 +237,8 @@ package actor Applier: StateMachine {
 
     /// A commit has finished: what was postponed may go on.
     private func committed(_ event: CommitEvent) {
+        // Of the last commit hears who stops the member.
+        if isDetached, case .failed = event { return }
         if case .committed(let durable, _) = event, durable.index >= confState.since {
             events.storeHolds(durable, confState: confState.state)
         }

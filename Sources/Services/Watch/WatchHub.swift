@@ -83,11 +83,12 @@ package actor WatchHub: ChangeObserver {
     /// Raft's term changed; answers carry it.
     package func termChanged(to term: Term) { self.term = term }
 
-    /// Ends all streams: the member stops.
+    /// Ends all streams: the member stops. Clients go on at another member, or at this one once it
+    /// is back, only when the code is UNAVAILABLE: clientv3 gives a watch up that is CANCELLED.
     package func stop() {
         for stream in streams.inOrder {
             close(stream)
-            stream.sink.finish(.watchCanceled)
+            stream.sink.finish(.stopped)
         }
     }
 

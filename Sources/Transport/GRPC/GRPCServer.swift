@@ -58,11 +58,21 @@ public final class GRPCServer {
     /// Stops in an orderly way, as grpc-go's GracefulStop: clients are told (GOAWAY), new calls are
     /// refused, those under way end. `done` is called when all connections are closed, which is
     /// after `grace` nanoseconds at the latest.
-    public func drain(grace: UInt64, _ done: @escaping () -> Void) {
+    /// - Parameter status: what those are told who might wait for ever: streams, and calls that
+    ///   said what is to be done when they are cancelled. With nil they have until the grace ends.
+    public func drain(
+        grace: UInt64, telling status: Status? = nil, _ done: @escaping () -> Void
+    ) {
         isDraining = true
         guard !connections.isEmpty else { return done() }
         drained.append(done)
-        for connection in connections.inOrder { connection.drain() }
+        for connection in connections.inOrder {
+            connection.drain()
+            guard let status else { continue }
+            for case let stream as GRPCServerStream in connection.session.openStreams {
+                stream.abandonWaiting(status)
+            }
+        }
         executor.schedule(afterNanoseconds: grace) { [self] in abort() }
     }
 

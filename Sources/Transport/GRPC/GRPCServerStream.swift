@@ -386,6 +386,14 @@ final class GRPCServerStream: HTTP2Stream {
         handler.cancelled()
     }
 
+    /// As `abandon`, and so end calls with one answer that wait for something to happen.
+    func abandonWaiting(_ status: Status) {
+        guard phase == .handed else { return }
+        guard let cancelled = onCancel else { return abandon(status) }
+        finish(status)
+        cancelled()
+    }
+
     override func closed(_ code: HTTP2ErrorCode) {
         let wasOpen = isOpen
         let cancelled = onCancel

@@ -273,7 +273,7 @@ struct WatchStories {
         let stream = world.stream()
         stream.send(WatchCommand.create("a"))
         world.onHub(stream.stream) { hub, _ in hub.stop() }
-        #expect(stream.client.status == .watchCanceled)
+        #expect(stream.client.status == .stopped)
         world.put("a", "1")
         #expect(stream.client.waiting.count == 1)
     }
