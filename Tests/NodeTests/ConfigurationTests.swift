@@ -222,8 +222,37 @@ struct FoundingMemberTests {
         #expect(
             failure("-initial-cluster=default=http://127.0.0.1:9999")
                 == "--initial-cluster has default=http://127.0.0.1:9999 but missing from "
-                + "--initial-advertise-peer-urls=http://localhost:2380")
+                + "--initial-advertise-peer-urls=http://localhost:2380 "
+                + "(\"http://127.0.0.1:2380\"(resolved from \"http://localhost:2380\") != "
+                + "\"http://127.0.0.1:9999\"(resolved from \"http://127.0.0.1:9999\"))")
+        #expect(
+            failure(
+                "-name=a", "-initial-cluster=a=http://127.0.0.1:2380",
+                "-initial-advertise-peer-urls=http://127.0.0.1:2380,http://127.0.0.1:2382")
+                == "--initial-advertise-peer-urls has http://127.0.0.1:2382 but missing from "
+                + "--initial-cluster=a=http://127.0.0.1:2380,a=http://127.0.0.1:2382")
+        #expect(
+            failure("-initial-cluster=default=127.0.0.1:2380")
+                == "error setting up initial cluster: parse \"127.0.0.1:2380\": first path segment "
+                + "in URL cannot contain colon")
         #expect(failure("-initial-cluster=default=http://127.0.0.1:2380") == "founds")
+    }
+
+    @Test("Names of hosts are looked up where the texts differ, and there only")
+    func names() throws {
+        let named = try configuration(
+            "-name=a", "-initial-cluster=a=http://a.example:2380,b=http://b.example:2380",
+            "-initial-advertise-peer-urls=http://10.0.0.1:2380")
+        let names = HostNames { ["a.example": ["fe80::1", "10.0.0.1"]][$0] ?? [] }
+        #expect(try named.foundingMembers(names).members.count == 2)
+        let unknown = #expect(throws: BootstrapError.self) {
+            try named.foundingMembers(HostNames { _ in [] })
+        }
+        #expect(unknown?.description.hasSuffix("(lookup a.example: no such host)") == true)
+        let same = try configuration(
+            "-name=a", "-initial-cluster=a=http://a.example:2380",
+            "-initial-advertise-peer-urls=http://a.example:2380")
+        #expect(try same.foundingMembers(HostNames { _ in [] }).members.count == 1)
     }
 
     @Test("Founders of a larger cluster come to the same ids, whoever they are")
@@ -281,7 +310,7 @@ struct FoundingMemberTests {
         #expect {
             try elsewhere.joiningMembers(found, of: ClusterID(5))
         } throws: {
-            "\($0)".contains("unmatched member while checking PeerURLs")
+            "\($0)".contains("PeerURLs: no match found for existing member (9, ")
         }
     }
 }

@@ -207,7 +207,7 @@ struct InapplicableStories {
             let payload = [UInt8]().withUnsafeBytes { nothing in
                 encoded {
                     $0.appendProposal(
-                        ProposalHeader(id: RequestID(1)), .downgradeInfoSet, request: nothing)
+                        ProposalHeader(id: RequestID(1)), .range, request: nothing)
                 }
             }
             member.applyForeign([Entry(term: Term(2), index: member.nextIndex, data: payload)])

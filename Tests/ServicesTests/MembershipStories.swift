@@ -52,8 +52,8 @@ struct FoundingStories {
         member.advance(milliseconds: 7500)
         #expect(
             member.life.events.heard == [
-                "added a1", "leader a1 at term 2", "published a1 m0 [\"http://c:1\"]",
-                "version none to 3.7.0",
+                "added a1", "leader a1 at term 2", "version none to 3.7.0",
+                "published a1 m0 [\"http://c:1\"]",
             ])
         member.advance(milliseconds: 60_000)
         #expect(member.life.events.heard.count == 4, "once")

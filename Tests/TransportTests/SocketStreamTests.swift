@@ -33,6 +33,24 @@ struct SocketStreamTests {
         }
     }
 
+    @Test("leads to a host by its name, which is looked up elsewhere than on the loop")
+    func named() async throws {
+        try await withLoop { loop in
+            let listener = try await TestListener.open(
+                .tcp(host: "127.0.0.1", port: 0), on: loop)
+            guard case .tcp(_, let port) = listener.endpoint else { return }
+            // The resolver minds no case; that this is not taken for an address of our own is seen
+            // from `candidates`.
+            let name = Endpoint.tcp(host: "LOCALHOST", port: port)
+            #expect(SocketAddress.candidates(for: name).isEmpty)
+            let client = try await TestPeer.connect(to: name, on: loop)
+            let server = await listener.next()
+            await client.send("ping")
+            #expect(await server.receiveText(4) == "ping")
+        }
+        #expect(NameLookup.addresses(of: "LOCALHOST").contains("127.0.0.1"))
+    }
+
     @Test("knows both addresses")
     func addresses() async throws {
         try await withConnection { client, server in

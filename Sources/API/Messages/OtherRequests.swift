@@ -9,6 +9,27 @@ public enum AlarmType: UInt32, Hashable, Sendable {
     case corrupt = 2
 }
 
+/// Raw values as in DowngradeRequest.DowngradeAction.
+public enum DowngradeAction: UInt32, Sendable {
+    case validate = 0
+    case enable = 1
+    case cancel = 2
+}
+
+/// Prepares the cluster for members of an older version.
+public struct DowngradeRequest: WireMessage {
+    let raw: UnsafePointer<Etcdserverpb__DowngradeRequest>
+    public init(raw: UnsafePointer<Etcdserverpb__DowngradeRequest>) { self.raw = raw }
+    public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+        etcdserverpb__downgrade_request__get_descriptor()
+    }
+
+    /// Nil for one that etcd does not know.
+    public var action: DowngradeAction? { DowngradeAction(rawValue: raw.pointee.action.rawValue) }
+    /// `X.Y` or `X.Y.Z`.
+    public var version: String { string(raw.pointee.version) }
+}
+
 /// Raw values as in AlarmRequest.AlarmAction.
 public enum AlarmAction: UInt32, Sendable {
     case get = 0

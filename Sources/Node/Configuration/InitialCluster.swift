@@ -33,8 +33,10 @@ extension Configuration {
 
     /// The members of a cluster that is founded by this start, at each of them.
     /// - Throws: with etcd's words when the flags do not fit together.
-    public func foundingMembers() throws(BootstrapError) -> FirstMembers {
-        let members = try checkedInitialMembers().map { name, urls in
+    public func foundingMembers(
+        _ names: HostNames = .literal
+    ) throws(BootstrapError) -> FirstMembers {
+        let members = try checkedInitialMembers(names).map { name, urls in
             let texts = urls.map(\.description)
             return ClusterMember(
                 id: MemberIdentity.member(peerURLs: texts, token: bootstrap.token),
@@ -51,9 +53,9 @@ extension Configuration {
     /// The members of the cluster that this member joins; `found` is what these say of themselves.
     /// - Throws: with etcd's words when the flags do not fit to it (ValidateClusterAndAssignIDs).
     public func joiningMembers(
-        _ found: [ClusterMember], of cluster: ClusterID
+        _ found: [ClusterMember], of cluster: ClusterID, _ names: HostNames = .literal
     ) throws(BootstrapError) -> FirstMembers {
-        let named = try checkedInitialMembers()
+        let named = try checkedInitialMembers(names)
         func mismatch(_ reason: String) -> BootstrapError {
             BootstrapError(
                 "error validating peerURLs {ClusterID:\(cluster.hex) Members:"
@@ -61,15 +63,23 @@ extension Configuration {
         }
         guard named.count == found.count else { throw mismatch("member count is unequal") }
         var own: MemberID?
-        for (name, urls) in named {
-            let wanted = Set(urls.map(Self.resolved))
-            guard let member = found.first(where: { Set(Self.resolved($0)) == wanted }) else {
-                throw mismatch(
-                    "unmatched member while checking PeerURLs (\(urls.map(\.description)))")
+        for member in found {
+            var reason = ""
+            let match = named.first { _, urls in
+                let theirs = member.peerURLs.compactMap { try? ServerURL(parsing: $0) }
+                let difference = names.difference(between: theirs, and: urls)
+                reason = difference ?? ""
+                return difference == nil
             }
-            if name == self.name { own = member.id }
+            guard let match else {
+                throw mismatch(
+                    "PeerURLs: no match found for existing member (\(member.id.hex), "
+                        + "[\(member.peerURLs.joined(separator: " "))]), last resolver error "
+                        + "(\(reason))")
+            }
+            if match.key == name { own = member.id }
         }
-        guard let own else { preconditionFailure("the own name was found before") }
+        guard let own else { throw mismatch("no member has the URLs of \(name)") }
         return FirstMembers(cluster: cluster, own: own, members: found)
     }
 
@@ -79,7 +89,9 @@ extension Configuration {
             .sorted()
     }
 
-    private func checkedInitialMembers() throws(BootstrapError) -> [String: [ServerURL]] {
+    private func checkedInitialMembers(
+        _ names: HostNames
+    ) throws(BootstrapError) -> [String: [ServerURL]] {
         let members = try initialMembers()
         if let urls = repeatedURL(in: members) {
             throw BootstrapError("initial cluster \(urls) has duplicate url")
@@ -89,14 +101,26 @@ extension Configuration {
                 "couldn't find local name \(GoNotation.quoted(name)) in the initial cluster "
                     + "configuration")
         }
-        guard own.map(Self.resolved) == advertised.peer.map(Self.resolved) else {
-            let cluster = own.map { "\(name)=\($0)" }.joined(separator: ",")
-            let peers = advertised.peer.map(\.description).joined(separator: ",")
-            throw BootstrapError(
-                "--initial-cluster has \(cluster) but missing from "
-                    + "--initial-advertise-peer-urls=\(peers)")
-        }
+        try checkAdvertised(own, names)
         return members
+    }
+
+    /// What is advertised must be what the others were told (advertiseMatchesCluster).
+    private func checkAdvertised(_ own: [ServerURL], _ names: HostNames) throws(BootstrapError) {
+        let peers = advertised.peer
+        guard let reason = names.difference(between: peers, and: own) else { return }
+        let list = peers.map(\.description).joined(separator: ",")
+        let missing = own.filter { !peers.contains($0) }.map { "\(name)=\($0)" }
+        guard missing.isEmpty else {
+            throw BootstrapError(
+                "--initial-cluster has \(missing.joined(separator: ",")) but missing from "
+                    + "--initial-advertise-peer-urls=\(list) (\(reason))")
+        }
+        let named = peers.map { "\(name)=\($0)" }.joined(separator: ",")
+        let unnamed = peers.filter { !own.contains($0) }.map(\.description)
+        throw BootstrapError(
+            "--initial-advertise-peer-urls has \(unnamed.joined(separator: ",")) but missing from "
+                + "--initial-cluster=\(named)")
     }
 
     /// `name=url,name=url`; a name may come several times.
@@ -118,19 +142,5 @@ extension Configuration {
         let all = members.flatMap { member in member.value.map { (member.key, $0) } }
         guard Set(all.map(\.1)).count < all.count else { return nil }
         return all.map { "\($0.0)=\($0.1)" }.sorted().joined(separator: ",")
-    }
-
-    /// `localhost` and its address are the same place.
-    private static func resolved(_ url: ServerURL) -> String {
-        url.host == "localhost"
-            ? "\(url.scheme.rawValue)://127.0.0.1:\(url.port)" : url.description
-    }
-
-    private static func resolved(_ member: ClusterMember) -> [String] {
-        member.peerURLs.map { text in
-            do throws(FlagValueError) { return resolved(try ServerURL(parsing: text)) } catch {
-                return text
-            }
-        }
     }
 }

@@ -45,6 +45,12 @@ extension ServerURL {
 
     /// The rules and the words are those of etcd's `types.NewURLs`.
     init(parsing text: String) throws(FlagValueError) {
+        if let first = text.utf8.first, !Self.canBeginScheme(first),
+            text.prefix(while: { $0 != "/" }).contains(":")
+        {
+            throw FlagValueError(
+                "parse \(GoNotation.quoted(text)): first path segment in URL cannot contain colon")
+        }
         guard let colon = text.firstIndex(of: ":"),
             let scheme = Scheme(rawValue: text[..<colon].lowercased()),
             text[colon...].hasPrefix("://")
@@ -73,6 +79,10 @@ extension ServerURL {
             throw FlagValueError("URL must not contain a path: \(text)")
         }
         (self.host, self.port, socketPath) = (String(host), port, "")
+    }
+
+    private static func canBeginScheme(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) || byte == UInt8(ascii: ":")
     }
 
     private static func split(_ authority: Substring) -> (Substring, Substring)? {

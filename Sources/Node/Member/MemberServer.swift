@@ -36,12 +36,15 @@ public final class MemberServer: Sendable {
             let capabilities = MemberCapabilities.system(executors.executors)
             let recovery = Recovery(configuration, capabilities) {
                 metrics.disk.walFsync.observe($0)
+            } observeWrite: {
+                metrics.disk.walWrite.observe($0)
             } firstMembers: {
-                try Self.firstMembers(configuration, tls, on: executors.main)
+                try Bootstrap(configuration, tls, logger: logger).firstMembers(on: executors.main)
             }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
             metrics.setIdentity(recovered.identity.member)
+            metrics.setGates(configuration.featureGates)
             metrics.store.quotaBytes.set(configuration.storage.quotaBytes ?? -1)
             log = recovered.log
             lock = recovered.lock
@@ -87,32 +90,6 @@ public final class MemberServer: Sendable {
             throw error
         }
         return server
-    }
-
-    /// Who belongs to the cluster that this member founds or joins.
-    private static func firstMembers(
-        _ configuration: Configuration, _ tls: LoopBound<MemberTLS>, on loop: EventLoop
-    ) throws -> FirstMembers {
-        guard configuration.joinsExisting else { return try configuration.foundingMembers() }
-        let urls = try configuration.otherPeerURLs()
-        let found: RemoteCluster = try waitFor { done in
-            loop.post {
-                let links = PeerLinks(
-                    cluster: ClusterID(0), member: .none, urls: [],
-                    dialer: tls.value.dialer(), random: SystemRandom())
-                let bound = LoopBound(links)
-                RemoteCluster.fetch(from: urls, over: links) { result in
-                    bound.value.stop()
-                    done(
-                        result.mapError { status in
-                            BootstrapError(
-                                "cannot fetch cluster info from peer urls: could not retrieve "
-                                    + "cluster information from the given URLs: \(status.message)")
-                        })
-                }
-            }
-        }
-        return try configuration.joiningMembers(found.members, of: found.cluster)
     }
 
     /// Lets Raft go, and serves clients once the member has published itself: for as long as there

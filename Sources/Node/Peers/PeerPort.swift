@@ -141,7 +141,7 @@ extension PeerPort {
         let acceptor = PeerAcceptor(
             cluster: actors.identity.cluster, member: actors.identity.member,
             admission: ClusterAdmission(actors.applier), receiver: actors.peers.raft,
-            openToEveryone: [PeerMethod.members.rawValue])
+            openToEveryone: [PeerMethod.members.rawValue, PeerMethod.version.rawValue])
         var methods = actors.services.peerMethods
         PeerSnapshotLane.register(actors.snapshotter.receiver, in: &methods)
         self.init(

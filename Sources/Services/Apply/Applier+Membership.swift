@@ -1,5 +1,5 @@
-// Who belongs to the cluster, what the members say of themselves, and the cluster's version, as
-// entries decide it (reference: ondisk.md, Raft entries; semantics.md, Cluster version).
+// Who belongs to the cluster, and what the members say of themselves, as entries decide it
+// (reference: ondisk.md, Raft entries; semantics.md, Cluster version).
 
 import API
 import Storage
@@ -94,28 +94,7 @@ extension Applier {
         return .success(())
     }
 
-    func setClusterVersion(
-        _ request: ClusterVersionSetRequest
-    ) throws(ApplyFailure) -> Result<Void, Status> {
-        try setClusterVersion(request.version)
-    }
-
-    private func setClusterVersion(
-        _ version: String
-    ) throws(ApplyFailure) -> Result<Void, Status> {
-        let previous = membership.clusterVersion
-        membership.setClusterVersion(version)
-        storageVersion = version
-        try inStore { store throws(StoreError) in
-            try store.write(
-                .cluster, key: Array("clusterVersion".utf8), value: Array(version.utf8))
-            try store.write(.meta, key: MetaKey.storageVersion, value: Array(version.utf8))
-        }
-        events.clusterVersionChanged(from: previous, to: version)
-        return .success(())
-    }
-
-    /// The same two, as logs have them that were begun by an etcd up to 3.5.
+    /// Attributes and the cluster's version, as logs have them that were begun by an etcd up to 3.5.
     func perform(_ request: OldRequest) throws(ApplyFailure) -> Result<Void, Status> {
         switch request {
         case .setClusterVersion(let version): return try setClusterVersion(version)

@@ -1,5 +1,4 @@
-// What a member says of itself once it knows a leader: its name and client URLs; and, as the
-// leader, the cluster's version (reference: semantics.md, Cluster version).
+// What a member says of itself once it knows a leader: its name and client URLs.
 
 import API
 import Consensus
@@ -16,14 +15,7 @@ extension Applier {
                 clientURLs: settings.clientURLs)
             propose(payload: payload.array)
         }
-        if leader == identity.member, membership.clusterVersion != ServedVersion.cluster,
-            isDue(\.version)
-        {
-            var payload = ByteBuffer()
-            payload.appendClusterVersionSet(
-                ProposalHeader(id: ids.next()), version: ServedVersion.cluster)
-            propose(payload: payload.array)
-        }
+        negotiateVersion()
     }
 
     /// Whether a proposal of the member's own is to be made now. It has the time of any request.
@@ -39,7 +31,7 @@ extension Applier {
         propose(payload: payload.array)
     }
 
-    private func propose(payload: [UInt8]) {
+    func propose(payload: [UInt8]) {
         raft?.assumeIsolated { [logger] raft in
             do throws(ProposalRefusal) { try raft.propose(payload, proposal: nil) } catch {
                 logger.warning(

@@ -24,6 +24,6 @@ struct OwnProposals {
     var noSpace = OwnProposal()
     /// Its name and client URLs.
     var attributes = OwnProposal()
-    /// The cluster's version.
-    var version = OwnProposal()
+    /// The question which versions the members run, and what follows from it.
+    var versions = OwnProposal()
 }

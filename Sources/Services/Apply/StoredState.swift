@@ -42,7 +42,8 @@ struct StoredState: Sendable {
         }
         membership = Membership(
             cluster: cluster, members: members, removed: removed,
-            clusterVersion: try Self.version(.cluster, Array("clusterVersion".utf8), scan))
+            clusterVersion: try Self.version(.cluster, Array("clusterVersion".utf8), scan),
+            downgradeTarget: try Self.downgradeTarget(scan))
         alarms = AlarmSet(Set(try Self.records(.alarm, scan).map { try Self.alarm($0.key) }))
         leases = try Self.leases(scan)
         auth = try AuthState(
@@ -115,6 +116,19 @@ struct StoredState: Sendable {
             throw StoreError.damaged(place: "lease \(damaged)", reason: "not the record of a lease")
         }
         return leases
+    }
+
+    /// Nil when there is no downgrade under way.
+    private static func downgradeTarget(_ scan: Scan) throws -> String? {
+        let name = Array("downgrade".utf8)
+        guard let record = try records(.cluster, scan).first(where: { $0.key == name }) else {
+            return nil
+        }
+        let json: JSONValue
+        do { json = try JSONValue(parsing: record.value) } catch {
+            throw MembershipError(reason: "a downgrade's JSON: \(error.reason) at \(error.offset)")
+        }
+        return json["enabled"]?.asBool == true ? json["target-version"]?.asString : nil
     }
 
     /// `X.Y.Z`; nil when there is none.

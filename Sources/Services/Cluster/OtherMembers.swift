@@ -10,6 +10,8 @@ package enum PeerMethod: String, CaseIterable, Sendable {
     /// Open to those who are no members yet.
     case members = "/cairn.Peer/MemberList"
     case hashKV = "/cairn.Peer/HashKV"
+    /// Which version the member runs; open to those who are no members yet.
+    case version = "/cairn.Peer/Version"
 }
 
 /// Connections to the other members. On the executor of the applied state.

@@ -23,6 +23,7 @@ struct PeerService: Sendable {
         case .promote: cluster.promoteHere(bytes, reply)
         case .members: cluster.memberList(bytes, reply)
         case .hashKV: maintenance.hashKV(bytes, reply)
+        case .version: maintenance.version(reply)
         }
     }
 }

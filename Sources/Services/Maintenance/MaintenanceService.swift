@@ -20,6 +20,9 @@ struct MaintenanceService: Sendable {
         methods.unary("/etcdserverpb.Maintenance/MoveLeader") { call, _, bytes in
             moveLeader(bytes, call)
         }
+        methods.unary("/etcdserverpb.Maintenance/Downgrade") { call, caller, bytes in
+            downgrade(bytes, as: caller, call)
+        }
     }
 
     func status(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
@@ -76,7 +79,8 @@ extension Applier {
         if leader == .none { fields.errors.append(Status.noLeader.message) }
         fields.errors += alarms.list(.none).map(\.text)
         fields.storageVersion = storageVersion ?? ""
-        fields.downgrade = (isEnabled: false, targetVersion: "")
+        let target = membership.downgradeTarget
+        fields.downgrade = (isEnabled: target != nil, targetVersion: target ?? "")
         return fields
     }
 }

@@ -11,14 +11,17 @@ public struct Membership: Equatable, Sendable {
     public private(set) var removed: Set<MemberID> = []
     /// `X.Y.0`; nil until the leader has decided it.
     public private(set) var clusterVersion: String?
+    /// `X.Y.0` of a downgrade under way.
+    public private(set) var downgradeTarget: String?
 
     public init(
         cluster: ClusterID, members: [ClusterMember] = [], removed: Set<MemberID> = [],
-        clusterVersion: String? = nil
+        clusterVersion: String? = nil, downgradeTarget: String? = nil
     ) {
         self.cluster = cluster
         self.removed = removed
         self.clusterVersion = clusterVersion
+        self.downgradeTarget = downgradeTarget
         for member in members { self.members[member.id] = member }
     }
 
@@ -52,4 +55,7 @@ public struct Membership: Equatable, Sendable {
 
     /// The cluster version the leader decided.
     public mutating func setClusterVersion(_ version: String) { clusterVersion = version }
+
+    /// A downgrade begins, or, without a target, there is none any more.
+    mutating func setDowngrade(to target: String?) { downgradeTarget = target }
 }

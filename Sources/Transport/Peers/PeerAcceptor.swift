@@ -29,7 +29,7 @@ public final class PeerAcceptor: @unchecked Sendable {
     fileprivate let receiver: any PeerReceiver
     /// Methods that anyone may call.
     private let open: Set<String>
-    private var lanes: [ObjectIdentifier: LaneReceiver] = [:]
+    private var lanes = ObjectSet<LaneReceiver>()
     private var isStopped = false
 
     public init(
@@ -70,17 +70,17 @@ public final class PeerAcceptor: @unchecked Sendable {
             return nil
         }
         let receiver = LaneReceiver(self, call, lane, caller.from)
-        lanes[ObjectIdentifier(receiver)] = receiver
+        lanes.insert(receiver)
         call.send(PeerWelcome.message(version))
         self.receiver.opened(lane, by: caller)
         return receiver
     }
 
-    fileprivate func forget(_ lane: LaneReceiver) { lanes[ObjectIdentifier(lane)] = nil }
+    fileprivate func forget(_ lane: LaneReceiver) { lanes.remove(lane) }
 
     /// `member` was removed from the cluster: its lanes are closed, and it is told why.
     public func removed(_ member: MemberID) {
-        for lane in lanes.values where lane.member == member {
+        for lane in lanes.inOrder where lane.member == member {
             lane.close(PeerRefusal.removed.status)
         }
     }
@@ -88,7 +88,7 @@ public final class PeerAcceptor: @unchecked Sendable {
     /// Takes no more calls and closes all lanes.
     public func stop() {
         isStopped = true
-        for lane in lanes.values { lane.close(PeerRefusal.notServing.status) }
+        for lane in lanes.inOrder { lane.close(PeerRefusal.notServing.status) }
     }
 }
 

@@ -15,7 +15,7 @@ public final class Connector {
     private var poll: PollHandle?
     private var deadline: (any TimerHandle)?
 
-    /// Connects to `endpoint`: an IP address, `localhost` or a Unix socket. On `loop`.
+    /// Connects to `endpoint`: an IP address, the name of a host or a Unix socket. On `loop`.
     ///
     /// `completion` is called once, later, on `loop`; never after `cancel`. The stream is not
     /// reading yet: set its handler, then `resumeReading`.
@@ -30,7 +30,12 @@ public final class Connector {
             connector.deadline = nil
             connector.end(.failure(connector.error(ETIMEDOUT)))
         }
-        loop.atTurnEnd(.gather) { connector.tryNext(otherwise: ENXIO) }
+        if connector.candidates.isEmpty, case .tcp(let host, let port) = endpoint {
+            let waiting = LoopConfined(connector)
+            NameLookup.begin(host, port: port, on: loop) { waiting.value.tryFound($0) }
+        } else {
+            loop.atTurnEnd(.gather) { connector.tryNext(otherwise: ENXIO) }
+        }
         return connector
     }
 
@@ -45,6 +50,16 @@ public final class Connector {
         self.loop = loop
         self.completion = completion
         candidates = SocketAddress.candidates(for: endpoint)[...]
+    }
+
+    private func tryFound(_ addresses: [SocketAddress]) {
+        candidates = addresses[...]
+        guard candidates.isEmpty else { return tryNext(otherwise: ENXIO) }
+        end(
+            .failure(
+                TransportError(
+                    operation: "connect to \(endpoint)", name: "ENOTFOUND",
+                    reason: "no such host")))
     }
 
     private func error(_ code: Int32) -> TransportError {
@@ -108,4 +123,10 @@ public final class Connector {
         poll = nil
         socket = nil
     }
+}
+
+/// A value that another thread carries and only its loop touches: hence `@unchecked Sendable`.
+private struct LoopConfined<Value>: @unchecked Sendable {
+    let value: Value
+    init(_ value: Value) { self.value = value }
 }

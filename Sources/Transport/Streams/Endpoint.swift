@@ -4,8 +4,8 @@ import API
 
 /// A place a stream can lead to.
 public enum Endpoint: Hashable, Sendable, CustomStringConvertible {
-    /// An IP address or `localhost`; an empty host is every interface. Port 0 lets the system
-    /// choose when listening.
+    /// An IP address or a name (`localhost` when listening); an empty host is every interface.
+    /// Port 0 lets the system choose when listening.
     case tcp(host: String, port: UInt16)
     /// The path of a Unix socket.
     case unix(path: String)

@@ -14,7 +14,7 @@ struct SocketAddress {
     var family: Int32 { Int32(storage.ss_family) }
 
     /// Where `endpoint` may be, best first: an IP literal, `localhost`, every interface (an empty
-    /// host) or a Unix socket. Names are not looked up: empty.
+    /// host) or a Unix socket. Names are not looked up here (`NameLookup`): empty.
     static func candidates(for endpoint: Endpoint) -> [SocketAddress] {
         let found: [SocketAddress?] =
             switch endpoint {
@@ -45,6 +45,18 @@ struct SocketAddress {
         let size =
             family == AF_INET ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
         length = socklen_t(size)
+    }
+
+    /// Nil if it is of no family known here.
+    init?(copying address: UnsafePointer<sockaddr>?, length: socklen_t) {
+        guard let address, Int(length) <= MemoryLayout<sockaddr_storage>.size,
+            [AF_INET, AF_INET6].contains(Int32(address.pointee.sa_family))
+        else { return nil }
+        withUnsafeMutableBytes(of: &storage) { room in
+            room.copyMemory(
+                from: UnsafeRawBufferPointer(start: address, count: Int(length)))
+        }
+        self.length = length
     }
 
     /// Nil if the path does not fit (107 bytes).

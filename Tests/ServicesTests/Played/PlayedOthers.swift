@@ -119,6 +119,23 @@ extension PlayedMember {
         foreignTerm = newTerm
     }
 
+    /// Proposes an entry as the leader, which `member` takes.
+    func applyOwn(_ payload: [UInt8], followedBy member: MemberID) {
+        let raft = life.raft
+        life.core.turn {
+            raft.assumeIsolated { try? $0.propose(payload, proposal: nil) }
+        }
+        followed(by: member)
+    }
+
+    /// Seconds go by in which `member` follows this one, its leader.
+    func passSeconds(_ seconds: Int, followedBy member: MemberID) {
+        for _ in 0..<seconds * 10 {
+            advance(milliseconds: 100)
+            followed(by: member)
+        }
+    }
+
     /// A started member says its name, as a follower that leaves it to the leader.
     func published(_ member: MemberID, as name: String) {
         let payload = encoded {
