@@ -53,7 +53,7 @@ private let access: [String: Access] = {
         [
             // Asks for alarms when it is empty.
             "Alarm": .user, "Status": .user, "Defragment": .root, "Hash": .root, "HashKV": .root,
-            "Snapshot": .unserved, "MoveLeader": .root, "Downgrade": .unserved,
+            "Snapshot": .unserved, "MoveLeader": .root, "Downgrade": .root,
         ])
     add(
         "etcdserverpb.Auth",
