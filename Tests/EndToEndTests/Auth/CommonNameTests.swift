@@ -70,7 +70,6 @@ extension EndToEnd {
                 ("root", ["user", "list"]), ("alice", ["get", "b", "--user", "root:r"]),
                 ("root", ["get", "a1", "--user", "bob:b"]),
                 ("alice", ["get", "a1", "--user", "alice:x"]),
-                ("alice", ["lease", "grant", "0"]),
             ]
             for (name, words) in commands {
                 #expect(
