@@ -45,8 +45,8 @@ sanitize:
 	@Scripts/sanitize.sh address
 	@Scripts/sanitize.sh thread
 
-# The decoder of requests and the evaluation of transactions, fed with what libFuzzer makes up
-# (make fuzz AMOUNT=1000000: so many inputs each).
+# The decoder of requests, the evaluation of transactions and the readers of tokens, fed with what
+# libFuzzer makes up (make fuzz AMOUNT=1000000: so many inputs each).
 fuzz:
 	@Scripts/install-dependencies.sh test
 	@Scripts/fuzz.sh $(AMOUNT)

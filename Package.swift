@@ -174,7 +174,7 @@ if Context.environment["CAIRN_FUZZ"] == nil {
         .target(
             name: "Fuzzing", dependencies: fuzzed, path: "Tests/FuzzingTests",
             exclude: ["Corpus", "CorpusTests.swift"], swiftSettings: swiftSettings))
-    for name in ["FuzzRequests", "FuzzTxn"] {
+    for name in ["FuzzRequests", "FuzzTxn", "FuzzTokens"] {
         package.targets.append(
             .executableTarget(
                 name: name, dependencies: ["Fuzzing"], path: "Tests/Fuzzers/\(name)",

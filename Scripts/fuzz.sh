@@ -1,6 +1,6 @@
 #!/bin/bash
-# Feeds the decoder of requests and the evaluation of transactions with what libFuzzer makes up,
-# under AddressSanitizer. The corpora are where it starts; what it learns stays in .build-fuzz.
+# Feeds the decoder of requests, the evaluation of transactions and the readers of tokens with what
+# libFuzzer makes up, under AddressSanitizer. The corpora are where it starts; what it learns stays in .build-fuzz.
 #
 #   Scripts/fuzz.sh              20 seconds each, after the build
 #   Scripts/fuzz.sh 300s         so many seconds each
@@ -18,11 +18,11 @@ if [[ $amount =~ ^[0-9]+s$ ]]; then
 elif [[ $amount =~ ^[0-9]+$ ]]; then
     limit=-runs=$amount
 else
-    echo "usage: $0 [SECONDSs|EXECUTIONS] [FuzzRequests|FuzzTxn]" >&2
+    echo "usage: $0 [SECONDSs|EXECUTIONS] [FuzzRequests|FuzzTxn|FuzzTokens]" >&2
     exit 64
 fi
 programs=("${2:-FuzzRequests}")
-[ $# -ge 2 ] || programs+=(FuzzTxn)
+[ $# -ge 2 ] || programs+=(FuzzTxn FuzzTokens)
 
 # Debug, for the rules reach into modules, but optimized. The last -sanitize is the one that
 # counts; --sanitize tells SwiftPM that the program has no main.
@@ -49,6 +49,7 @@ for program in "${programs[@]}"; do
     case "$program" in
     FuzzRequests) seeds=Tests/FuzzingTests/Corpus/requests ;;
     FuzzTxn) seeds=Tests/FuzzingTests/Corpus/txn ;;
+    FuzzTokens) seeds=Tests/FuzzingTests/Corpus/tokens ;;
     esac
     mkdir -p "$work/corpus/$program"
     # Swift's own backtracer hangs on a process under AddressSanitizer.

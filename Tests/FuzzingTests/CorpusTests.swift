@@ -33,6 +33,9 @@ struct CorpusTests {
     @Test("Transactions, whole and cut anywhere, are refused without a trace or applied once")
     func transactions() throws { try play("txn", try TxnTarget()) }
 
+    @Test("Tokens, whole and cut anywhere, name nobody whom their signature does not")
+    func tokens() throws { try play("tokens", try TokenTarget()) }
+
     @Test("A rule that does not hold is a finding")
     func findings() {
         #expect(throws: Finding.self) { try demand(1 == 2, "one is two") }

@@ -42,10 +42,16 @@ struct CompareCommand: ParsableCommand {
     @Flag(help: "Over TLS; and Cairn without, beside it.")
     var tls = false
 
+    @Flag(help: "With auth on, 100 users and 100 roles; and Cairn without, beside it.")
+    var auth = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
     func validate() throws {
+        guard !auth || (members == 1 && !tls) else {
+            throw ValidationError("--auth is for one member, without TLS")
+        }
         guard rounds >= 1, threads >= 1, members >= 1 else {
             throw ValidationError("--rounds, --threads and --members must be at least 1")
         }
@@ -68,7 +74,7 @@ struct CompareCommand: ParsableCommand {
         }
         let folder = try DataFolder(dataDir)
         defer { folder.remove() }
-        let measured = try tls ? secured(kinds, in: folder.url) : kinds
+        let measured = try tls ? secured(kinds, in: folder.url) : auth ? guarded(kinds) : kinds
         let signals = StartedProcesses.shared.endOnSignals(removing: folder)
         defer { withExtendedLifetime(signals) {} }
         var passes: [Comparison] = []
@@ -97,6 +103,17 @@ struct CompareCommand: ParsableCommand {
         }
     }
 
+    /// Cairn with users first, then Cairn without, then the rivals with users.
+    private func guarded(_ kinds: [ServerKind]) -> [ServerKind] {
+        kinds.flatMap { $0.name == ServerKind.subject ? [$0.withUsers, $0] : [$0.withUsers] }
+    }
+
+    private func enableAuth(_ server: RunningServer) throws -> [[UInt8]] {
+        let administrator = try Administrator(port: server.clientPort)
+        defer { administrator.close() }
+        return try BenchUsers.enable(by: administrator, loggingIn: 10)
+    }
+
     private func measure(
         _ kind: ServerKind, _ workloads: [Workload], in folder: URL, into pass: inout Comparison
     ) throws {
@@ -114,6 +131,7 @@ struct CompareCommand: ParsableCommand {
                     server: kind.name, residentBytes: usage.residentBytes,
                     anonymousBytes: usage.anonymousBytes))
         }
+        let tokens = kind.hasUsers ? try enableAuth(servers[0]) : []
         var isFilled = false
         for workload in workloads {
             note("\(kind.name): \(workload.title)")
@@ -123,7 +141,7 @@ struct CompareCommand: ParsableCommand {
                 target: asked.target,
                 server: .processes(processes), serverName: kind.name, threads: threads,
                 // Guarded writes begin with what the puts have told.
-                fills: !isFilled || workload.operation == .txn)
+                fills: !isFilled || workload.operation == .txn, tokens: tokens)
             pass.measurements.append(try run.measure())
             if workload.operation.reads { isFilled = true }
         }

@@ -61,9 +61,12 @@ final class ClientLoop: @unchecked Sendable {
     }
 
     /// Takes the connection for the phases to come.
-    func add(_ connection: GRPCClientConnection, streams: Int) {
+    /// - Parameter token: of the user whose connection it is; nil for none.
+    func add(_ connection: GRPCClientConnection, streams: Int, token: [UInt8]?) {
         connections.append(connection)
-        for _ in 0..<streams { lanes.append(Lane(connection, of: self)) }
+        var options = GRPCCallOptions()
+        if let token { options.metadata = [("token", token)] }
+        for _ in 0..<streams { lanes.append(Lane(connection, options, of: self)) }
     }
 
     func close() {
@@ -121,7 +124,7 @@ final class ClientLoop: @unchecked Sendable {
         let revision = known?[key] ?? Revision(0)
         let (method, template) = message(of: kind)
         lane.connection.unary(
-            method, capacity: template.size,
+            method, options: lane.options, capacity: template.size,
             { template.write(key: key, revision: revision, to: $0) },
             completion: lane.completion)
         return true
@@ -230,6 +233,7 @@ final class ClientLoop: @unchecked Sendable {
 /// One call after the other on a connection.
 private final class Lane {
     let connection: GRPCClientConnection
+    let options: GRPCCallOptions
     /// Monotonic nanoseconds.
     var dueAt: UInt64 = 0
     var kind = RequestKind.put
@@ -237,8 +241,9 @@ private final class Lane {
     /// Made once, so that a call allocates none. The loop outlives its connections' calls.
     private(set) var completion: GRPCClientConnection.UnaryCompletion = { _ in }
 
-    init(_ connection: GRPCClientConnection, of client: ClientLoop) {
+    init(_ connection: GRPCClientConnection, _ options: GRPCCallOptions, of client: ClientLoop) {
         self.connection = connection
+        self.options = options
         completion = { [unowned self, unowned client] in client.completed(self, $0) }
     }
 }

@@ -54,8 +54,12 @@ final class LoadGenerator {
     private let clients: [ClientLoop]
 
     /// Connects.
-    /// - Parameter threads: of the generator; no more are used than there are connections.
-    init(_ workload: Workload, to target: Target, threads: Int) throws {
+    /// - Parameters:
+    ///   - threads: of the generator; no more are used than there are connections.
+    ///   - tokens: of users, who take turns with the connections; none: clients show no tokens.
+    init(
+        _ workload: Workload, to target: Target, threads: Int, tokens: [[UInt8]] = []
+    ) throws {
         self.workload = workload
         let threads = min(max(threads, 1), workload.connections)
         clients = try (0..<threads).map { number in
@@ -66,6 +70,7 @@ final class LoadGenerator {
         let failures: [TransportError?] = waitForAll(workload.connections) { number, done in
             let client = clients[number % threads]
             let streams = workload.streams
+            let token = tokens.isEmpty ? nil : tokens[number % tokens.count]
             Self.open(target, for: client) { result in
                 switch result {
                 case .success(let stream):
@@ -74,7 +79,7 @@ final class LoadGenerator {
                         return done(
                             TransportError(operation: "connect", name: "ENOMEM", reason: reason))
                     }
-                    client.add(connection, streams: streams)
+                    client.add(connection, streams: streams, token: token)
                     done(nil)
                 case .failure(let error): done(error)
                 }

@@ -27,9 +27,11 @@ struct Run {
     var threads = 1
     /// Whether to put all keys first, if the workload reads.
     var fills = true
+    /// Of the users whose connections they are.
+    var tokens: [[UInt8]] = []
 
     func measure() throws -> Measurement {
-        let generator = try LoadGenerator(workload, to: target, threads: threads)
+        let generator = try LoadGenerator(workload, to: target, threads: threads, tokens: tokens)
         defer { generator.close() }
         if fills && workload.operation.reads {
             try demand(generator.fill(), "fill the key space")

@@ -42,7 +42,7 @@ final class Administrator: Sendable {
         loop.stop()
     }
 
-    private func call(_ path: String, _ write: (inout ByteBuffer) -> Void) throws -> [UInt8] {
+    func call(_ path: String, _ write: (inout ByteBuffer) -> Void) throws -> [UInt8] {
         try call(path, write) { [UInt8]($0) }
     }
 

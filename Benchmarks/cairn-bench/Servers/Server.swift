@@ -10,6 +10,8 @@ struct ServerKind {
     let binary: URL
     /// Nil: clients speak without TLS.
     var certificates: BenchCertificates?
+    /// Whether auth is on, and clients show tokens.
+    var hasUsers = false
 
     static let subject = "cairn"
 
@@ -33,6 +35,14 @@ struct ServerKind {
         var kind = self
         kind.name += " TLS"
         kind.certificates = certificates
+        return kind
+    }
+
+    /// The same, with auth on.
+    var withUsers: ServerKind {
+        var kind = self
+        kind.name += " auth"
+        kind.hasUsers = true
         return kind
     }
 
@@ -134,6 +144,8 @@ final class RunningServer {
                 initial.map { "\($0.name)=\($0.peerURL)" }.joined(separator: ","),
                 "--initial-cluster-state", state, "--quota-backend-bytes", "8589934592",
             ] + (kind.certificates?.serverArguments ?? [])
+            // What passwords cost is not what is measured.
+            + (kind.hasUsers ? ["--bcrypt-cost", "4"] : [])
     }
 
     /// Starts the process and returns once it serves.

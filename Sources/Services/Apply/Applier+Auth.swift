@@ -22,7 +22,9 @@ extension Applier {
                 ?? refusalToWrite(keysOf: request.lease, caller)
                 ?? (request.prevKV ? access.refusalToRead(request.key) : nil)
         case .deleteRange(let request): return view.keyAccess(of: caller).refusal(of: request)
-        case .txn(let request): return view.keyAccess(of: caller).refusal(of: request)
+        case .txn(let request):
+            return view.keyAccess(of: caller).refusal(of: request)
+                ?? refusalToAttach(in: request, caller)
         case .leaseRevoke(let request): return refusalToWrite(keysOf: request.id, caller)
         case .auth(let operation): return refusal(of: operation, by: caller, view)
         // Members propose these themselves; who else may is known at the door.
@@ -30,6 +32,23 @@ extension Applier {
             .clusterMemberAttrSet, .downgradeInfoSet:
             return nil
         }
+    }
+
+    /// What the puts of a transaction attach to leases needs what a Put alone needs: else somebody
+    /// could keep the owner of a lease from it. (etcd does not look.)
+    private func refusalToAttach(in txn: TxnRequest, _ caller: Principal) -> Status? {
+        for operations in [txn.success, txn.failure] {
+            for operation in operations {
+                let refusal: Status? =
+                    switch operation.operation {
+                    case .put(let put): refusalToWrite(keysOf: put.lease, caller)
+                    case .txn(let inner): refusalToAttach(in: inner, caller)
+                    default: nil
+                    }
+                if let refusal { return refusal }
+            }
+        }
+        return nil
     }
 
     private func refusal(

@@ -21,6 +21,12 @@ struct GuardedMethods {
         return rule
     }
 
+    /// Lock and Election are clients of the other services in etcd, and lose the codes of errors
+    /// (reference: semantics.md, Lock and Election services).
+    private static func refusal(_ status: Status, at path: String) -> Status {
+        path.hasPrefix("/v3") ? status.withoutCode : status
+    }
+
     mutating func unary(
         _ path: String,
         _ handler: @escaping @Sendable (UnaryCall, Principal, UnsafeRawBufferPointer) -> Void
@@ -29,7 +35,7 @@ struct GuardedMethods {
         methods.unary(path) { [doorkeeper] call, bytes in
             switch doorkeeper.admit(call.context, rule, bytes) {
             case .admitted(let principal): handler(call, principal, bytes)
-            case .refused(let status): call.fail(status)
+            case .refused(let status): call.fail(Self.refusal(status, at: path))
             case .later(let index):
                 let message = [UInt8](bytes)
                 doorkeeper.wait(for: index) {
@@ -37,13 +43,13 @@ struct GuardedMethods {
                         message.withUnsafeBytes { bytes in
                             switch doorkeeper.admit(call.context, rule, bytes) {
                             case .admitted(let principal): handler(call, principal, bytes)
-                            case .refused(let status): call.fail(status)
-                            case .later: call.fail(.invalidAuthToken)
+                            case .refused(let status): call.fail(Self.refusal(status, at: path))
+                            case .later: call.fail(Self.refusal(.invalidAuthToken, at: path))
                             }
                         }
                     }
                 } given: {
-                    call.fail(.invalidAuthToken)
+                    call.fail(Self.refusal(.invalidAuthToken, at: path))
                 }
             }
         }
@@ -61,7 +67,7 @@ struct GuardedMethods {
             switch doorkeeper.admit(call.context, rule, bytes) {
             case .admitted(let principal): return handler(call, principal, bytes)
             case .refused(let status):
-                call.finish(status)
+                call.finish(Self.refusal(status, at: path))
                 return nil
             case .later(let index):
                 let message = [UInt8](bytes)
@@ -69,11 +75,13 @@ struct GuardedMethods {
                     message.withUnsafeBytes { bytes in
                         switch doorkeeper.admit(call.context, rule, bytes) {
                         case .admitted(let principal): return handler(call, principal, bytes)
-                        case .refused(let status): call.finish(status)
-                        case .later: call.finish(.invalidAuthToken)
+                        case .refused(let status): call.finish(Self.refusal(status, at: path))
+                        case .later: call.finish(Self.refusal(.invalidAuthToken, at: path))
                         }
                         return nil
                     }
+                } given: {
+                    call.finish(Self.refusal(.invalidAuthToken, at: path))
                 }
             }
         }
@@ -130,14 +138,15 @@ private final class LateStream: StreamingHandler, @unchecked Sendable {
 
     init(
         _ call: StreamingCall, _ doorkeeper: Doorkeeper, _ index: LogIndex,
-        _ begin: @escaping @Sendable () -> (any StreamingHandler)?
+        _ begin: @escaping @Sendable () -> (any StreamingHandler)?,
+        given up: @escaping @Sendable () -> Void
     ) {
         doorkeeper.wait(for: index) { [self] in
             call.onExecutor { [self] in
                 if !isOver { handler = begin() }
             }
         } given: {
-            call.onExecutor { call.finish(.invalidAuthToken) }
+            call.onExecutor(up)
         }
     }
 

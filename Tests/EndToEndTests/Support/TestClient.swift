@@ -2,6 +2,7 @@
 
 import API
 import Foundation
+import Logging
 import Transport
 
 /// One connection to a member, on an event loop of its own.
@@ -22,6 +23,36 @@ final class TestClient: Sendable {
                                 GRPCClientConnection(stream).map { .success($0) }
                                     ?? .failure(ProcessFailure(description: "no memory"))
                             })
+                    }
+                }
+            }
+        } catch {
+            loop.stop()
+            throw error
+        }
+    }
+
+    /// Connects over TLS.
+    init(secure url: String, _ settings: TLSSettings) async throws {
+        let loop = try EventLoop(name: "test-client")
+        self.loop = loop
+        do {
+            connection = try await withCheckedThrowingContinuation { continuation in
+                loop.post {
+                    do {
+                        let credentials = try TLSCredentials(
+                            settings, on: loop, logger: Logger(label: "test-client"))
+                        _ = TLSDialer(over: SocketDialer(on: loop), credentials).dial(
+                            url, timeoutNanoseconds: 10_000_000_000
+                        ) {
+                            continuation.resume(
+                                with: $0.mapError { $0 as any Error }.flatMap { stream in
+                                    GRPCClientConnection(stream).map { .success($0) }
+                                        ?? .failure(ProcessFailure(description: "no memory"))
+                                })
+                        }
+                    } catch {
+                        continuation.resume(throwing: error)
                     }
                 }
             }
