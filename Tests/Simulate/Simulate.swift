@@ -34,7 +34,7 @@ struct Simulate: ParsableCommand {
 
     func run() throws {
         try chooseBug()
-        if jobs > 1, seeds > 1 {
+        if seeds > 1, jobs > 1 || seeds > Batch.chunk {
             var batch = Batch(seed..<(seed + seeds), jobs: jobs, keepGoing: keepGoing)
             guard try batch.run(childArguments) else { throw ExitCode(1) }
             return
