@@ -2,6 +2,7 @@
 # make cluster three members on 127.0.0.1: 2379, 22379 and 32379, data and logs in cluster.etcd
 # make test    all tests
 # make simulate SEEDS=1000  whole clusters in virtual time, from seeds (docs/simulation.md)
+# make bugs    mistakes made on purpose, and the seeds that find them
 # make bench   Cairn beside etcd 3.4 and 3.5, then three members of it beside three of etcd 3.5
 
 SWIFT ?= swift
@@ -11,7 +12,7 @@ SEEDS ?= 100
 AMOUNT ?= 20s
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks
 
-.PHONY: build run cluster test simulate sanitize fuzz chaos rivals bench format lint generate clean
+.PHONY: build run cluster test simulate bugs sanitize fuzz chaos rivals bench format lint generate clean
 
 build:
 	@Scripts/install-dependencies.sh
@@ -38,6 +39,11 @@ simulate:
 	@Scripts/install-dependencies.sh test
 	@$(SWIFT) build -c release --product simulate --quiet
 	@.build/release/simulate --seed $(SEED) --seeds $(SEEDS) --brief $(FLAGS)
+
+# Makes mistakes on purpose, in a build of its own, until a seed finds each (make bugs SEEDS=1000).
+bugs:
+	@Scripts/install-dependencies.sh test
+	@Scripts/simulate-bugs.sh $(SEEDS) $(BUGS)
 
 # The tests of single components, with a watch on memory and on threads.
 sanitize:
@@ -87,4 +93,4 @@ generate:
 	@Scripts/generate-messages.sh
 
 clean:
-	@rm -rf .build .build-asan .build-tsan .build-fuzz .build-venv .build-rivals
+	@rm -rf .build .build-asan .build-tsan .build-fuzz .build-bugs .build-venv .build-rivals

@@ -3,15 +3,18 @@ import PackageDescription
 
 /// Every Swift target: Swift 6 mode, warnings are errors, and an async function runs where its
 /// caller runs, so that no job strays onto the global pool (docs/architecture.md, Executors).
-let swiftSettings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    .enableUpcomingFeature("ExistentialAny"),
-    .treatAllWarnings(as: .error),
-    // Exclusive access is checked while running in debug builds and under the sanitizers, which
-    // all tests run in. In release builds the checks would take a third of a call's CPU.
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
-]
+let swiftSettings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .enableUpcomingFeature("ExistentialAny"),
+        .treatAllWarnings(as: .error),
+        // Exclusive access is checked while running in debug builds and under the sanitizers, which
+        // all tests run in. In release builds the checks would take a third of a call's CPU.
+        .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+    ]
+    // Mistakes for the simulator to find (Sources/API/DeliberateBug.swift): in builds of `make bugs`.
+    + (Context.environment["CAIRN_BUGS"] == nil ? [] : [.define("CAIRN_BUGS")])
 
 func library(_ name: String, path: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(

@@ -116,7 +116,12 @@ extension RaftCore {
         let free =
             vote == message.from || (vote == .none && leader == .none)
             || (isPreVote && message.term > term)
-        let granted = free && log.isNotAhead(of: last) && !hasStorageFailed
+        #if CAIRN_BUGS
+            let isNotAhead = log.isNotAhead(of: last) || DeliberateBug.made == .voteForShorterLog
+        #else
+            let isNotAhead = log.isNotAhead(of: last)
+        #endif
+        let granted = free && isNotAhead && !hasStorageFailed
         if isPreVote {
             // A grant carries the term that was asked for, a refusal our own.
             actions.send.append(

@@ -147,6 +147,18 @@ extension RaftCore {
             membership.quorum.highestReached { member in
                 position(of: member).map { progress[$0].match.rawValue } ?? 0
             })
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .commitWithoutQuorum, log.stored > committed {
+                committed = log.stored
+                return true
+            }
+        #endif
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .commitEarlierTerm, index > committed {
+                committed = index
+                return true
+            }
+        #endif
         guard index > committed, log.term(at: index) == term else { return false }
         committed = index
         return true

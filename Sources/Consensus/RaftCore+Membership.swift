@@ -46,6 +46,13 @@ extension RaftCore {
 
     /// An applied entry says so.
     mutating func change(_ change: ConfChangeV2) {
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .skipMembershipEntry, role == .follower,
+                membership.quorum.members.count > 1
+            {
+                return
+            }
+        #endif
         do throws(MembershipViolation) {
             adopt(try membership.applying(change))
         } catch {

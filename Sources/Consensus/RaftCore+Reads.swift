@@ -70,6 +70,12 @@ extension RaftCore {
             for request in requests { answer(request, index: committed) }
             return
         }
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .staleRead {
+                for request in requests { answer(request, index: committed) }
+                return
+            }
+        #endif
         reads.begin(requests, at: committed)
         broadcastHeartbeat()
     }

@@ -122,6 +122,11 @@ public struct RaftCore: Equatable, Sendable {
         self.options = options
         term = state.hardState.term
         vote = state.hardState.vote
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .forgetVote {
+                vote = .none
+            }
+        #endif
         log = RaftLog(
             compacted: state.compacted, entries: state.entries, areStored: state.isWritten)
         // What was applied was committed, whether or not the disk was told so yet.

@@ -7,6 +7,7 @@ package struct RaftInspection: Hashable, Sendable {
     package let role: RaftCore.Role
     package let term: Term
     package let leader: MemberID
+    package let vote: MemberID
     /// The last place of the log that is not in memory any more.
     package let compacted: LogPosition
     package let end: LogPosition
@@ -17,8 +18,9 @@ package struct RaftInspection: Hashable, Sendable {
 extension RaftNode {
     package var inspection: RaftInspection {
         RaftInspection(
-            role: core.role, term: core.term, leader: core.leader, compacted: core.log.compacted,
-            end: core.log.end, committed: core.committed, applied: core.applied)
+            role: core.role, term: core.term, leader: core.leader, vote: core.vote,
+            compacted: core.log.compacted, end: core.log.end, committed: core.committed,
+            applied: core.applied)
     }
 
     /// Of the log in memory; nil if the place is forgotten or past the end.

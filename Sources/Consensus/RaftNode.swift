@@ -200,6 +200,14 @@ extension RaftNode {
 
     func persist(_ write: LogWrite) {
         let executor = executor
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .acknowledgeBeforeSync {
+                store.persist(write) { _ in }
+                return executor.post {
+                    self.assumeIsolated { $0.persisted(write.number, .success(())) }
+                }
+            }
+        #endif
         store.persist(write) { [self] result in
             executor.post { self.assumeIsolated { $0.persisted(write.number, result) } }
         }

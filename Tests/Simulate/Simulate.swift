@@ -1,5 +1,6 @@
 // Runs worlds from seeds: one here, or many in processes of their own.
 
+import API
 import ArgumentParser
 import Glibc
 import Simulation
@@ -16,7 +17,8 @@ struct Simulate: ParsableCommand {
     @Option(help: "Members at the start; 0 leaves it to the seed.") var members = 0
     @Option(help: "Writes all that happens in a run to this file.") var trace: String?
     @Option(help: "Only these faults of the plan, such as 0,3,7; - for none.") var faults: String?
-    @Option(help: "A mistake to make on purpose (docs/simulation.md).") var bug: String?
+    @Option(help: "A mistake to make on purpose, in builds of make bugs; all: each in turn.")
+    var bug: String?
     @Flag(help: "After a failure, looks for the fewest faults that it needs.") var minimize = false
     @Flag(help: "Goes on after a failure.") var keepGoing = false
     @Flag(help: "One line for each run, and nothing else.") var brief = false
@@ -27,12 +29,12 @@ struct Simulate: ParsableCommand {
         settings.members = members
         settings.tracePath = trace
         settings.faults = faults.map { $0.split(separator: ",").compactMap { Int($0) } }
-        settings.bug = bug
         return settings
     }
 
     func run() throws {
-        if jobs > 1, seeds > 1 {
+        try chooseBug()
+        if seeds > 1, jobs > 1 || seeds > Batch.chunk {
             var batch = Batch(seed..<(seed + seeds), jobs: jobs, keepGoing: keepGoing)
             guard try batch.run(childArguments) else { throw ExitCode(1) }
             return
@@ -48,6 +50,20 @@ struct Simulate: ParsableCommand {
             if !keepGoing { break }
         }
         if hasFailed { throw ExitCode(1) }
+    }
+
+    private func chooseBug() throws {
+        guard let bug else { return }
+        #if CAIRN_BUGS
+            guard let known = DeliberateBug(rawValue: bug) else {
+                throw ValidationError(
+                    "mistakes are " + DeliberateBug.allCases.map(\.rawValue).joined(separator: ", ")
+                )
+            }
+            DeliberateBug.made = known
+        #else
+            throw ValidationError("\(bug): mistakes are in builds of make bugs only")
+        #endif
     }
 
     private func explain(_ result: SimulationResult, _ violation: String) {

@@ -52,6 +52,11 @@ final class WatchGroup {
 
     /// - Parameter limit: how many events may be pending; beyond, all are dropped.
     func append(_ number: Int, _ revision: Revision, limit: Int) {
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .reorderEvents, newestPending == revision, !pending.isEmpty {
+                return pending.insert(number, at: pending.count - 1)
+            }
+        #endif
         newestPending = revision
         if pending.count < limit { pending.append(number) } else { drop(through: revision) }
     }

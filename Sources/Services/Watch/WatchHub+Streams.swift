@@ -107,6 +107,13 @@ extension WatchHub {
         let watcher = Watcher(
             id, order.options, group: group, stream: stream, start: order.start,
             next: order.start == Revision(0) ? now.next : order.start)
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .dropEventOnResume, order.start != Revision(0),
+                order.start <= now
+            {
+                watcher.next = order.start.next
+            }
+        #endif
         group.add(watcher)
         stream.watchers[id] = watcher
         if order.start > now { stream.future[id] = watcher }

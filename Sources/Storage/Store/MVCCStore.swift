@@ -140,7 +140,12 @@ extension MVCCStore {
         precondition(applying == nil, "an apply within an apply")
         precondition(replacement == nil, "an apply to a state that is being replaced")
         if let failure = commits.failure { throw .backend(failure) }
-        guard index > appliedIndex else { return false }
+        #if CAIRN_BUGS
+            let isNew = index > appliedIndex || DeliberateBug.made == .applyTwice
+        #else
+            let isNew = index > appliedIndex
+        #endif
+        guard isNew else { return false }
         applying = ApplyScope(index: index, term: term)
         return true
     }

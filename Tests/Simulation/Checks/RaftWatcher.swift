@@ -22,6 +22,8 @@ final class RaftWatcher {
     }
 
     var violated: (String) -> Void = { _ in }
+    /// Somebody has given its vote to another.
+    var voted: ((SimPlace) -> Void)?
     /// What any member ever took for committed; the first is entry 1.
     private var committed: [Committed] = []
     private var leaders: [Term: SimPlace] = [:]
@@ -49,6 +51,9 @@ final class RaftWatcher {
             violated("m\(place) takes back that \(old.inspection.applied.rawValue) is applied")
         }
         if now.applied > now.committed { violated("m\(place) applies what is not committed") }
+        if now.role == .follower, now.vote != .none, now.vote != old?.inspection.vote {
+            voted?(place)
+        }
         checkLog(place, now, old, raft)
         checkCommit(place, now, old, raft)
         if now.role == .leader {

@@ -48,8 +48,6 @@ final class SimDisk: @unchecked Sendable {
     var failingSyncs = 0
     /// Bytes that all files together may have.
     var capacity = Int.max
-    /// The deliberate bug of a disk that lies: syncs do nothing.
-    var ignoresSyncs = false
 
     init(_ kernel: SimKernel, seed: UInt64) {
         self.kernel = kernel
@@ -180,7 +178,6 @@ final class SimDisk: @unchecked Sendable {
     func syncDirectory(_ path: String) throws(FileError) {
         settle()
         try beginSync(path)
-        if ignoresSyncs { return }
         for change in pending where change.directory == path { change.apply(&durableNames) }
         pending.removeAll { $0.directory == path }
     }
@@ -253,7 +250,6 @@ final class SimDisk: @unchecked Sendable {
     func sync(_ content: Content, _ path: String) throws(FileError) {
         settle()
         try beginSync(path)
-        if ignoresSyncs { return }
         lastSync = Sync(
             content: content, before: content.before, durableSize: content.durableSize,
             end: kernel.current?.busyUntil ?? kernel.time)

@@ -1,6 +1,7 @@
 // Carries out a plan of faults, and ends them all.
 
 import API
+import TestSupport
 
 final class FaultInjector {
     private unowned let cluster: SimCluster
@@ -32,6 +33,7 @@ final class FaultInjector {
         isOver = true
         kernel.trace.add("faults", "end")
         operators.finish()
+        cluster.watcher.voted = nil
         cluster.network.heal()
         cluster.network.weather = SimNetwork.Weather()
         for member in cluster.members {
@@ -73,6 +75,7 @@ final class FaultInjector {
             crash(member, death, time)
         case .crashAll(let death, let time):
             for member in cluster.members where member.isUp { crash(member, death, time) }
+        case .crashVoters(let seed, let time): crashVoters(SplitMix64(seed: seed), time)
         case .restart(let target, let time):
             guard let member = member(target), member.isUp else { return }
             restart(member, time)
@@ -95,6 +98,25 @@ final class FaultInjector {
         member.crash(death)
         // Also after the end: who was told to stop may take a while.
         kernel.after(time) { [self] in start(member) }
+    }
+
+    private func crashVoters(_ dice: SplitMix64, _ time: UInt64) {
+        note("who votes dies soon after")
+        var dice = dice
+        cluster.network.weather = SimNetwork.Weather(delay: 50_000...60_000_000)
+        cluster.watcher.voted = { [self] place in
+            let member = cluster.member(at: place)
+            let death: SimDeath = dice.next() % 2 == 0 ? .kill : .power
+            let down = 1_000_000 + dice.next() % 5_000_000
+            later(dice.next() % 10_000_000) { [self] in
+                if member.isUp { crash(member, death, down) }
+            }
+        }
+        if let leader = cluster.leader, leader.isUp { crash(leader, .kill, time) }
+        later(time) { [self] in
+            cluster.watcher.voted = nil
+            cluster.network.weather = SimNetwork.Weather()
+        }
     }
 
     private func start(_ member: SimMember) {

@@ -15,6 +15,9 @@ enum FaultKind: Hashable {
     case crash(FaultTarget, SimDeath, downFor: UInt64)
     /// All at once, as when the power of a room fails.
     case crashAll(SimDeath, downFor: UInt64)
+    /// For a while elections go wrong: the leader dies, messages take long, and who votes dies
+    /// soon after and is back at once.
+    case crashVoters(dice: UInt64, UInt64)
     /// Stops in order and starts again.
     case restart(FaultTarget, downFor: UInt64)
     case pause(FaultTarget, UInt64)
@@ -113,6 +116,7 @@ struct FaultPlan {
         { dice, _ in
             .crashAll(dice.next() % 3 == 0 ? .kill : .power, downFor: time(&dice, 2 * second))
         },
+        { dice, _ in .crashVoters(dice: dice.next(), time(&dice, 6 * second)) },
         { dice, members in .restart(target(&dice, members), downFor: time(&dice, 2 * second)) },
         { dice, members in .pause(target(&dice, members), time(&dice, 5 * second)) },
         { dice, members in

@@ -10,9 +10,13 @@ import TestSupport
 /// `@unchecked Sendable`, as everything of the simulator: one thread makes and runs it all.
 public final class SimKernel: @unchecked Sendable {
     /// The world's true time, in nanoseconds. Members see theirs (`SimHost`).
-    public private(set) var time: UInt64 = 1_000_000_000
+    public private(set) var time: UInt64 = 1_000_000_000 {
+        didSet { trace.time = time }
+    }
     /// Turns and events so far: with the seed, the name of a moment.
-    public private(set) var steps: UInt64 = 0
+    public private(set) var steps: UInt64 = 0 {
+        didSet { trace.step = steps }
+    }
     public let trace: Trace
     /// Who runs now.
     var current: SimExecutor?
@@ -36,7 +40,6 @@ public final class SimKernel: @unchecked Sendable {
     public init(seed: UInt64, trace: Trace) {
         choice = SplitMix64(seed: seed ^ 0x5CED_5CED)
         self.trace = trace
-        trace.kernel = self
     }
 
     /// Calls `work` at `due`, in no executor's turn; at once if that has passed, but not before this

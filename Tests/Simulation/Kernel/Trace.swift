@@ -14,7 +14,9 @@ public final class Trace: @unchecked Sendable {
     private let file: UnsafeMutablePointer<FILE>?
     private let lastLines: Int
     public private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    weak var kernel: SimKernel?
+    /// The kernel's, which sets them: a reference to it, weak, would cost every step.
+    var time: UInt64 = 1_000_000_000
+    var step: UInt64 = 0
     /// Where this run keeps its files.
     var hidden: String?
 
@@ -50,7 +52,7 @@ public final class Trace: @unchecked Sendable {
     func stepped(_ executor: Int) { mix(UInt64(truncatingIfNeeded: executor)) }
 
     func mix(_ value: UInt64) {
-        hash = (hash ^ value ^ (kernel?.time ?? 0)) &* 0x0000_0100_0000_01B3
+        hash = (hash ^ value ^ time) &* 0x0000_0100_0000_01B3
         hash ^= hash >> 29
     }
 
@@ -73,7 +75,7 @@ public final class Trace: @unchecked Sendable {
     private func keep(_ source: String, _ text: String) {
         count += 1
         let line = Line(
-            number: count, time: kernel?.time ?? 0, step: kernel?.steps ?? 0, source: source,
+            number: count, time: time, step: step, source: source,
             text: text)
         if let file { fputs(line.description + "\n", file) }
         last[source, default: []].append(line)

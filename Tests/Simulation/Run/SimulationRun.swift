@@ -17,8 +17,6 @@ public struct SimulationSettings: Sendable {
     public var isDetailed = false
     /// The places in the plan of the faults that are carried out; nil is all.
     public var faults: [Int]?
-    /// A mistake to make on purpose.
-    public var bug: String?
     public init() {}
 }
 
