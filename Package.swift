@@ -154,7 +154,7 @@ let package = Package(
             resources: ["Reference"]),
         tests(
             "EndToEnd", ["Node", "API", "Transport", "TestSupport", "Faults"],
-            resources: ["Python"]),
+            resources: ["Python", "Upgrade"]),
     ]
 )
 
