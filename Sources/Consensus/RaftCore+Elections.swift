@@ -20,8 +20,8 @@ extension RaftCore {
     }
 
     /// Nobody leads for all that is known here, so nobody is disturbed sooner than is fair.
-    mutating func advanceElection(by ticks: Int) {
-        if role == .follower, leader == .none { electionElapsed += ticks }
+    mutating func advanceElection(to ticks: Int) {
+        if role == .follower, leader == .none { electionElapsed = max(electionElapsed, ticks) }
     }
 
     private mutating func tickLeader() {

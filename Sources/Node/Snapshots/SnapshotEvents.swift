@@ -12,6 +12,8 @@ protocol SnapshotEvents: AnyObject, Sendable {
     func sent(
         _ snapshot: SnapshotDescription, to member: MemberID, bytes: UInt64, nanoseconds: UInt64,
         failure: String?)
+    /// The store was read, for so long.
+    func spooled(nanoseconds: UInt64)
     /// It could not be made.
     func notMade(_ error: any Error)
     func receiving(_ snapshot: SnapshotDescription, from member: MemberID)

@@ -66,8 +66,9 @@ actor SnapshotSender {
 
     /// Ends all calls and lets the spool go.
     func stop() {
-        for transfer in transfers.values { drop(transfer, "stopped") }
-        transfers = [:]
+        for member in transfers.keys.sorted() {
+            if let transfer = transfers.removeValue(forKey: member) { drop(transfer, "stopped") }
+        }
         releaseSpool()
     }
 
@@ -117,7 +118,7 @@ actor SnapshotSender {
     // MARK: The spool
 
     private func makeSpool() {
-        let shared = SharedSpool()
+        let shared = SharedSpool(began: executor.now)
         self.shared = shared
         let stream = random.next()
         store.assumeIsolated { store in
@@ -154,7 +155,8 @@ actor SnapshotSender {
             assign()
         case .grew(let chunks, let isWhole):
             shared.grew(chunks: chunks, isWhole: isWhole)
-            for member in shared.users { transfers[member].map(pump) }
+            if isWhole { events.spooled(nanoseconds: executor.now.nanoseconds(since: shared.began)) }
+            for member in shared.users.sorted() { transfers[member].map(pump) }
         case .failed(let error):
             spoolFailed(error)
         }
@@ -164,7 +166,7 @@ actor SnapshotSender {
     private func spoolFailed(_ error: any Error) {
         events.notMade(error)
         releaseSpool()
-        for transfer in transfers.values {
+        for transfer in transfers.values.sorted(by: { $0.member < $1.member }) {
             if case .failed = transfer.state { continue }
             end(transfer, "\(error)", pause: settings.failureNanoseconds)
         }

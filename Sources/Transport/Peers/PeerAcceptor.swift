@@ -29,7 +29,9 @@ public final class PeerAcceptor: @unchecked Sendable {
     fileprivate let receiver: any PeerReceiver
     /// Methods that anyone may call.
     private let open: Set<String>
-    private var lanes: [ObjectIdentifier: LaneReceiver] = [:]
+    /// By the order in which they came.
+    private var lanes: [UInt64: LaneReceiver] = [:]
+    private var count: UInt64 = 0
     private var isStopped = false
 
     public init(
@@ -74,26 +76,29 @@ public final class PeerAcceptor: @unchecked Sendable {
             call.finish(PeerRefusal.noHello.status)
             return nil
         }
-        let receiver = LaneReceiver(self, call, lane, caller.from)
-        lanes[ObjectIdentifier(receiver)] = receiver
+        count += 1
+        let receiver = LaneReceiver(self, call, lane, caller.from, number: count)
+        lanes[count] = receiver
         call.send(PeerWelcome.message(version))
         self.receiver.opened(lane, by: caller)
         return receiver
     }
 
-    fileprivate func forget(_ lane: LaneReceiver) { lanes[ObjectIdentifier(lane)] = nil }
+    fileprivate func forget(_ lane: LaneReceiver) { lanes[lane.number] = nil }
 
     /// `member` was removed from the cluster: its lanes are closed, and it is told why.
     public func removed(_ member: MemberID) {
-        for lane in lanes.values where lane.member == member {
+        for lane in inOrder where lane.member == member {
             lane.close(PeerRefusal.removed.status)
         }
     }
 
+    private var inOrder: [LaneReceiver] { lanes.values.sorted { $0.number < $1.number } }
+
     /// Takes no more calls and closes all lanes.
     public func stop() {
         isStopped = true
-        for lane in lanes.values { lane.close(PeerRefusal.notServing.status) }
+        for lane in inOrder { lane.close(PeerRefusal.notServing.status) }
     }
 }
 
@@ -103,12 +108,17 @@ private final class LaneReceiver: StreamingHandler {
     private let call: StreamingCall
     private let lane: PeerLane
     let member: MemberID
+    let number: UInt64
 
-    init(_ acceptor: PeerAcceptor, _ call: StreamingCall, _ lane: PeerLane, _ member: MemberID) {
+    init(
+        _ acceptor: PeerAcceptor, _ call: StreamingCall, _ lane: PeerLane, _ member: MemberID,
+        number: UInt64
+    ) {
         self.acceptor = acceptor
         self.call = call
         self.lane = lane
         self.member = member
+        self.number = number
     }
 
     func received(_ message: sending UnsafeRawBufferPointer) {
