@@ -155,7 +155,9 @@ actor SnapshotSender {
             assign()
         case .grew(let chunks, let isWhole):
             shared.grew(chunks: chunks, isWhole: isWhole)
-            if isWhole { events.spooled(nanoseconds: executor.now.nanoseconds(since: shared.began)) }
+            if isWhole {
+                events.spooled(nanoseconds: executor.now.nanoseconds(since: shared.began))
+            }
             for member in shared.users.sorted() { transfers[member].map(pump) }
         case .failed(let error):
             spoolFailed(error)
