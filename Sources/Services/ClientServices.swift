@@ -59,7 +59,7 @@ package struct ClientServices: Sendable {
         WatchService(hub: watches, arenas: gate.arenas).register(in: &methods)
         cluster.register(in: &methods)
         maintenance.register(in: &methods)
-        HealthService(gate: gate).register(in: &methods)
+        HealthService(gate: gate, health: applier.health).register(in: &methods)
         auth.register(in: &methods)
         var open = methods.methods
         open.interceptor = { [presence = applier.presence] context in

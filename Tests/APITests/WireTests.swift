@@ -36,17 +36,10 @@ struct WireTests {
         "A nested message gets its length however long it grows",
         arguments: [0, 1, 127, 128, 16383, 16384, 3_000_000])
     func nesting(_ size: Int) throws {
-        for (isOuterWide, isInnerWide) in [(false, false), (true, true), (false, true)] {
-            try nesting(size, isOuterWide, isInnerWide)
-        }
-    }
-
-    /// Wide ones keep room for the length, whatever it will be.
-    private func nesting(_ size: Int, _ isOuterWide: Bool, _ isInnerWide: Bool) throws {
         let body = [UInt8](repeating: 7, count: size)
         let bytes = encoded { buffer in
-            let outer = buffer.beginMessage(1, isWide: isOuterWide)
-            let inner = buffer.beginMessage(2, isWide: isInnerWide)
+            let outer = buffer.beginMessage(1)
+            let inner = buffer.beginMessage(2)
             buffer.append(body)
             buffer.endMessage(inner)
             buffer.endMessage(outer)
@@ -62,6 +55,40 @@ struct WireTests {
             var inside = ProtobufReader(try outer.bytes())
             let inner = try #require(try inside.next())
             #expect(try [UInt8](inner.bytes()) == body)
+        }
+    }
+
+    @Test("Messages that lie in each other are the same bytes however their lengths are written")
+    func nestedLengths() {
+        let sizes = [0, 1, 100, 127, 128, 20_000, 5, 300_000]
+        func write(
+            _ depth: Int, _ buffer: inout ByteBuffer,
+            _ nest: @escaping (Int, inout ByteBuffer, (inout ByteBuffer) -> Void) -> Void
+        ) {
+            buffer.appendField(1, bytes: [UInt8](repeating: UInt8(depth), count: sizes[depth]))
+            for number in 2..<4 where depth + number - 1 < sizes.count {
+                nest(number, &buffer) { write(depth + number - 1, &$0, nest) }
+            }
+            buffer.appendField(4, bool: depth % 2 == 0)
+        }
+        let moved = encoded { buffer in
+            write(0, &buffer) { number, buffer, body in
+                let open = buffer.beginMessage(number)
+                body(&buffer)
+                buffer.endMessage(open)
+            }
+        }
+        var lengths = NestedLengths()
+        for _ in 0..<2 {
+            let settled = encoded { buffer in
+                write(0, &buffer) { number, buffer, body in
+                    let open = lengths.begin(number, in: &buffer)
+                    body(&buffer)
+                    lengths.end(open, in: buffer)
+                }
+                lengths.settle(in: &buffer)
+            }
+            #expect(settled == moved)
         }
     }
 

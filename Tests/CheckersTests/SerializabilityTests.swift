@@ -1,8 +1,9 @@
 // Whether calls fit the order of their revisions: one story for each anomaly.
 
-import Checkers
 import TestSupport
 import Testing
+
+@testable import Checkers
 
 @Suite("Strict serializability")
 struct SerializabilityTests {
@@ -115,6 +116,59 @@ struct SerializabilityTests {
         store.call(.put("b", "4"))
         _ = store.perform(.put("a", "carried out"))
         #expect(store.broken == ["every change was asked for, and happens once"])
+    }
+
+    /// Nothing but time tells the deletions apart: the first could have made either change, the
+    /// second came too late for the first one.
+    @Test("Of lost calls that look the same each made what it can have made")
+    func twins() {
+        var store = small()
+        store.lose(.delete(KeySpan("a")), isCarriedOut: true)
+        store.call(.put("a", "4"))
+        store.lose(.delete(KeySpan("a")), isCarriedOut: true)
+        store.call(.put("a", "5"))
+        store.lose(.delete(KeySpan("a")), isCarriedOut: false)
+        store.call(.range(.everything))
+        #expect(store.broken == [])
+        // The list names them in the other order.
+        store.operations.swapAt(3, 5)
+        #expect(store.broken == [])
+        // All of them came when the first change was known.
+        for index in [3, 5, 7] {
+            store.operations[index].invoked = store.now
+            store.operations[index].returned = store.now
+        }
+        #expect(store.broken == ["the order of writes is that of real time"])
+    }
+
+    @Test("A lost call comes behind what was known when it began")
+    func lateLostCall() {
+        var store = small()
+        _ = store.perform(.delete(KeySpan("a")))
+        store.call(.put("a", "4"))
+        store.lose(.delete(KeySpan("a")), isCarriedOut: false)
+        #expect(store.broken == ["the order of writes is that of real time"])
+    }
+
+    @Test("Matchings are the largest that there are", arguments: 0..<100)
+    func matchings(seed: Int) {
+        var random = SplitMix64(seed: UInt64(seed))
+        let candidates = (0..<6).map { _ in
+            (0..<7).filter { _ in Int.random(in: 0..<3, using: &random) == 0 }
+        }
+        let found = Makers(candidates)
+        for (change, call) in found.calls.enumerated() {
+            guard let call else { continue }
+            #expect(candidates[change].contains(call))
+            #expect(found.changes[call] == change)
+        }
+        func most(_ change: Int, _ used: Set<Int>) -> Int {
+            if change == candidates.count { return 0 }
+            let without = most(change + 1, used)
+            return candidates[change].filter { !used.contains($0) }
+                .reduce(without) { max($0, 1 + most(change + 1, used.union([$1]))) }
+        }
+        #expect(found.calls.count { $0 != nil } == most(0, []))
     }
 
     @Test("A refused write that was carried out")

@@ -226,6 +226,25 @@ struct HealthStories {
         #expect(client.openCalls == 0)
     }
 
+    @Test("by the operator's wish a member is out of service while it defragments, and says so")
+    func defragments() throws {
+        let member = try PlayedMember { $0.defragmentsOutOfService = true }
+        let client = try Client(member)
+        let path = "/grpc.health.v1.Health/Check"
+        let notServing = encoded { $0.appendHealthCheckResponse(.notServing) }
+        let watch = client.watch("/grpc.health.v1.Health/Watch", named(""))
+        let caller = member.defragment()
+        #expect(try client.call(path)?.get() == notServing)
+        #expect(client.messages == [serving, notServing])
+        for _ in 0..<6 where caller.answers.isEmpty { member.runCommitter() }
+        #expect(caller.message == [])
+        #expect(try client.call(path)?.get() == serving)
+        #expect(client.messages == [serving, notServing, serving])
+        client.cancel(watch)
+        _ = member.defragment()
+        #expect(client.messages.count == 3)
+    }
+
     @Test("Watch of an unknown service says so and goes on")
     func watchUnknown() throws {
         let client = try Client(try PlayedMember())

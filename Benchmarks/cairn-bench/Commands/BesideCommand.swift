@@ -22,7 +22,10 @@ struct BesideCommand: ParsableCommand {
     var rate = 1000.0
 
     @Option(help: "Seconds of each measurement; what is done only once takes what it takes.")
-    var seconds = 10.0
+    var seconds = 3.0
+
+    @Option(help: "How often each is measured, with the rest before and after it.")
+    var rounds = 5
 
     @Option(parsing: .upToNextOption, help: "Beside what: \(names(LargeWork.allCases)).")
     var work = LargeWork.allCases
@@ -47,7 +50,9 @@ struct BesideCommand: ParsableCommand {
         var table = TextTable(
             rows: [
                 ["server", "beside", "times", "s each"]
-                    + ["put", "get"].flatMap { ["\($0) p50 us", "p99", "p99.9", "p99 ratio"] }
+                    + ["put", "get"].flatMap {
+                        ["\($0) p50 us", "p99", "p99.9", "p99 ratio", "of rounds"]
+                    }
             ], leading: 2)
         for kind in ServerKind.all(cairn: cairn, rivals: rivals)
         where kind.isThere && (server.isEmpty || kind.name.contains(server)) {
@@ -56,7 +61,8 @@ struct BesideCommand: ParsableCommand {
         print(
             """
             \(revisions) revisions of \(keys) keys with values of \(valueSize) bytes; \
-            \(Int(rate)) puts/s and gets/s
+            \(Int(rate)) puts/s and gets/s; medians of \(rounds) rounds, ratios to the mean of the \
+            rest before and after
             \(table.text)
             """)
     }
@@ -79,20 +85,36 @@ struct BesideCommand: ParsableCommand {
         let gets = try LoadGenerator(workload(.range), to: target, threads: 1)
         defer { gets.close() }
         let pair = Pair(puts: puts, gets: gets)
-        // What filling left to the disk is not the server's rest.
+        var alone: [Pair.Felt] = []
+        var felt: [LargeWork: [Rounds.One]] = [:]
+        for round in 0..<rounds {
+            if round == 0 { try settle(pair) }
+            var before = try measureAlone(pair)
+            for work in work {
+                if work == .compaction && round > 0 {
+                    try fill(target)
+                    try settle(pair)
+                    before = try measureAlone(pair)
+                }
+                let beside = try pair.measure(seconds: work.isRepeatable ? seconds : 0) {
+                    try work.run(administrator)
+                }
+                let after = try measureAlone(pair)
+                felt[work, default: []].append(.init(beside, before: before, after: after))
+                alone.append(before)
+                before = after
+            }
+            alone.append(before)
+        }
+        let rest = Rounds(alone.map { .init($0, before: $0, after: $0) })
+        return [row(kind, "nothing", rest)]
+            + work.map { row(kind, $0.rawValue, Rounds(felt[$0] ?? [])) }
+    }
+
+    /// What filling left to the disk is not the server's rest.
+    private func settle(_ pair: Pair) throws {
         sync()
         _ = try pair.measure(seconds: 1) { Thread.sleep(forTimeInterval: 1) }
-        // Before and after: a machine's rest is not always the same.
-        var alone = try measureAlone(pair)
-        var felt: [(String, Pair.Felt)] = []
-        for work in work {
-            let beside = try pair.measure(seconds: work.isRepeatable ? seconds : 0) {
-                try work.run(administrator)
-            }
-            felt.append((work.rawValue, beside))
-        }
-        alone.add(try measureAlone(pair))
-        return ([("nothing", alone)] + felt).map { row(kind, $0, $1, alone: alone) }
     }
 
     private func measureAlone(_ pair: Pair) throws -> Pair.Felt {
@@ -110,34 +132,84 @@ struct BesideCommand: ParsableCommand {
         }
     }
 
-    private func row(
-        _ kind: ServerKind, _ beside: String, _ felt: Pair.Felt, alone: Pair.Felt
-    ) -> [String] {
-        func figures(_ outcome: PhaseOutcome, _ alone: PhaseOutcome) -> [String] {
-            let p99 = outcome.latencies.microseconds(at: 99)
-            return [50, 99, 99.9].map { .whole(outcome.latencies.microseconds(at: $0)) }
-                + [.ratio(p99, alone.latencies.microseconds(at: 99))]
+    private func row(_ kind: ServerKind, _ beside: String, _ rounds: Rounds) -> [String] {
+        [kind.name, beside, "\(rounds.times)", .hundredth(rounds.seconds)]
+            + rounds.figures(\.puts) + rounds.figures(\.gets)
+    }
+}
+
+/// What was felt of one work, again and again: a machine's rest is not always the same, and one
+/// hiccup of it in some seconds is most of a p99.
+private struct Rounds {
+    struct One {
+        let felt: Pair.Felt
+        let before: Pair.Felt
+        let after: Pair.Felt
+
+        init(_ felt: Pair.Felt, before: Pair.Felt, after: Pair.Felt) {
+            self.felt = felt
+            self.before = before
+            self.after = after
         }
-        return [kind.name, beside, "\(felt.times)", .hundredth(felt.seconds / Double(felt.times))]
-            + figures(felt.puts, alone.puts) + figures(felt.gets, alone.gets)
+    }
+    let all: [One]
+
+    init(_ all: [One]) { self.all = all }
+
+    /// How often it was done, in all rounds.
+    var times: Int { all.reduce(0) { $0 + $1.felt.times } }
+    /// What it took each time.
+    var seconds: Double { all.reduce(0) { $0 + $1.felt.seconds } / Double(max(times, 1)) }
+
+    func figures(_ part: KeyPath<Pair.Felt, PhaseOutcome>) -> [String] {
+        func p99(_ felt: Pair.Felt) -> Double { felt[keyPath: part].latencies.microseconds(at: 99) }
+        let ratios = all.map { 2 * p99($0.felt) / (p99($0.before) + p99($0.after)) }
+        var together = PhaseOutcome()
+        for one in all { together.add(one.felt[keyPath: part]) }
+        return [
+            .whole(median(all.map { $0.felt[keyPath: part].latencies.microseconds(at: 50) })),
+            .whole(median(all.map { p99($0.felt) })),
+            .whole(together.latencies.microseconds(at: 99.9)),
+            .ratio(median(ratios), 1),
+            "\(String.ratio(ratios.min() ?? 0, 1))-\(String.ratio(ratios.max() ?? 0, 1))",
+        ]
+    }
+
+    private func median(_ numbers: [Double]) -> Double {
+        numbers.isEmpty ? 0 : numbers.sorted()[numbers.count / 2]
     }
 }
 
 /// What is large.
 enum LargeWork: String, CaseIterable, ExpressibleByArgument {
+    /// Nothing that the server does: two threads of ours that compute, on lower priority. Whatever
+    /// keeps the processors busy is felt like this at least.
+    case spinning
     case range, txn, hash, compaction, defragmentation
 
     /// Whether it finds as much to do the next time.
-    var isRepeatable: Bool { self == .range || self == .txn || self == .hash }
+    var isRepeatable: Bool { self != .compaction && self != .defragmentation }
 
     func run(_ administrator: Administrator) throws {
         switch self {
+        case .spinning: Self.spin(seconds: 0.1)
         case .range: _ = try administrator.readAll()
         case .txn: _ = try administrator.readAllInTxn()
         case .hash: try administrator.hash()
         case .compaction:
             try administrator.compact(to: try administrator.revision(), isPhysical: true)
         case .defragmentation: try administrator.defragment()
+        }
+    }
+
+    private static func spin(seconds: Double) {
+        let end = monotonicNanoseconds() + UInt64(seconds * 1e9)
+        let _: [Bool] = waitForAll(2) { _, done in
+            Thread.detachNewThread {
+                setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+                while monotonicNanoseconds() < end {}
+                done(true)
+            }
         }
     }
 }

@@ -29,16 +29,11 @@ extension ByteBuffer {
     }
 
     /// Begins the next element of `responses`: what is appended until `endTxnResponse` is the
-    /// response of that operation.
-    ///
-    /// A nested transaction keeps room for its lengths: its answer may be large and lie in a
-    /// hundred others, and moving it once for each of them would cost a hundred times its size.
+    /// response of that operation. For nested transactions there is `NestedLengths.beginTxn`.
     @inlinable
     public mutating func beginTxnResponse(_ kind: TxnOperationKind) -> OpenTxnOperation {
-        let isWide = kind == .txn
-        let operation = beginMessage(3, isWide: isWide)
-        return OpenTxnOperation(
-            operation: operation, body: beginMessage(kind.rawValue, isWide: isWide))
+        let operation = beginMessage(3)
+        return OpenTxnOperation(operation: operation, body: beginMessage(kind.rawValue))
     }
 
     @inlinable
@@ -99,6 +94,27 @@ extension ByteBuffer {
 
     @inlinable
     public mutating func endTxnOperation(_ open: OpenTxnOperation) { endTxnResponse(open) }
+}
+
+extension NestedLengths {
+    /// A response of a nested transaction that is being written.
+    public struct OpenTxn {
+        fileprivate let operation: Open
+        fileprivate let body: Open
+    }
+
+    /// Begins the next element of `responses`: what is appended until `endTxn` is the response of
+    /// a nested transaction.
+    public mutating func beginTxn(in buffer: inout ByteBuffer) -> OpenTxn {
+        let operation = begin(3, in: &buffer)
+        return OpenTxn(
+            operation: operation, body: begin(TxnOperationKind.txn.rawValue, in: &buffer))
+    }
+
+    public mutating func endTxn(_ open: OpenTxn, in buffer: borrowing ByteBuffer) {
+        end(open.body, in: buffer)
+        end(open.operation, in: buffer)
+    }
 }
 
 /// A list of operations in a TxnRequest. Raw values are its field numbers.

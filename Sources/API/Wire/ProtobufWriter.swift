@@ -148,16 +148,8 @@ extension ByteBuffer {
 /// An open nested message; `ByteBuffer.endMessage` closes it.
 public struct OpenMessage {
     @usableFromInline let bodyStart: Int
-    /// Bytes kept for the length: 1, or all that a message's length can take.
-    @usableFromInline let lengthBytes: Int
 
-    /// Five groups of seven bits hold any length that gRPC can carry.
-    @usableFromInline static let wideLengthBytes = 5
-
-    @usableFromInline init(bodyStart: Int, lengthBytes: Int) {
-        self.bodyStart = bodyStart
-        self.lengthBytes = lengthBytes
-    }
+    @usableFromInline init(bodyStart: Int) { self.bodyStart = bodyStart }
 }
 
 extension ByteBuffer {
@@ -165,18 +157,12 @@ extension ByteBuffer {
     /// body. Messages nest: the last begun ends first.
     ///
     /// One byte is kept for the length; a body of 128 bytes or more is moved once at the end, so
-    /// use `appendHeader` where a large size is known.
-    ///
-    /// - Parameter isWide: keeps five bytes and moves nothing, for bodies that would be moved
-    ///   again and again. The length is then written as a varint with leading zeros, which every
-    ///   reader must take (protobuf.dev, Encoding, "Base 128 Varints"), but which is not the
-    ///   shortest form: not for bytes that are compared or hashed.
+    /// use `appendHeader` where a large size is known, and `NestedLengths` where many nest.
     @inlinable
-    public mutating func beginMessage(_ number: Int, isWide: Bool = false) -> OpenMessage {
+    public mutating func beginMessage(_ number: Int) -> OpenMessage {
         appendTag(number, .lengthDelimited)
-        let lengthBytes = isWide ? OpenMessage.wideLengthBytes : 1
-        for _ in 0..<lengthBytes { append(0) }
-        return OpenMessage(bodyStart: used, lengthBytes: lengthBytes)
+        append(0)
+        return OpenMessage(bodyStart: used)
     }
 
     @inlinable
@@ -184,9 +170,7 @@ extension ByteBuffer {
         let start = message.bodyStart
         let size = used - start
         precondition(size >= 0 && start > 0, "this message was not begun in this buffer")
-        if message.lengthBytes > 1 {
-            storeLength(size, in: (start - message.lengthBytes)..<start)
-        } else if size < 0x80 {
+        if size < 0x80 {
             base.unsafelyUnwrapped.storeBytes(
                 of: UInt8(size), toByteOffset: start - 1, as: UInt8.self)
         } else {
@@ -201,20 +185,8 @@ extension ByteBuffer {
         reserve(widening + 10)
         let body = base.unsafelyUnwrapped + start
         (body + widening).copyMemory(from: body, byteCount: size)
-        storeLength(size, in: (start - 1)..<(start + widening))
-        used += widening
-    }
-
-    /// Writes `size` as a varint that fills `places`, which must be wide enough.
-    @usableFromInline
-    mutating func storeLength(_ size: Int, in places: Range<Int>) {
-        var rest = size
-        for place in places {
-            let more: UInt8 = place < places.upperBound - 1 ? 0x80 : 0
-            base.unsafelyUnwrapped.storeBytes(
-                of: UInt8(rest & 0x7f) | more, toByteOffset: place, as: UInt8.self)
-            rest >>= 7
-        }
-        precondition(rest == 0, "a message of \(size) bytes")
+        used = start - 1
+        appendVarint(UInt64(size))
+        used += size
     }
 }

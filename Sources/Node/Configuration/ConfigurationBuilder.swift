@@ -200,7 +200,12 @@ struct ConfigurationBuilder {
     private mutating func auth() throws(ConfigurationError) -> AuthSettings {
         var settings = AuthSettings()
         do throws(AuthTokenFlagError) {
-            settings.signedTokens = try AuthTokenFlag.keys(text("auth-token"))
+            let flag = try AuthTokenFlag.keys(text("auth-token"), AuthTokenFlag.content)
+            settings.signedTokens = flag.keys
+            if !flag.unknown.isEmpty {
+                notices.append(
+                    .warning("unknown JWT options", ("keys", flag.unknown.joined(separator: ","))))
+            }
         } catch {
             throw .invalid(error.description)
         }

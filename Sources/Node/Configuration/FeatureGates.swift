@@ -16,7 +16,7 @@ public struct FeatureGates: Hashable, Sendable {
         ("LeaseCheckpointPersist", true, false, true),
         ("PriorityRequest", true, false, true),
         ("SetMemberLocalAddr", true, false, false),
-        ("StopGRPCServiceOnDefrag", true, false, false),
+        ("StopGRPCServiceOnDefrag", true, false, true),
         ("TxnModeWriteWithSharedBuffer", false, true, false),
     ]
 

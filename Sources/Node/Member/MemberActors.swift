@@ -62,7 +62,9 @@ struct MemberActors: Sendable {
         applier = try Applier(
             identity, settings: Applier.Settings(configuration), store: store, watches: watches,
             leasedKeys: recovered.summary.leases, ids: ids, on: executor, events: events,
-            others: peers, counters: ApplierCounters(metrics), logger: logger)
+            others: peers,
+            counters: ApplierCounters(metrics, stopwatch: capabilities.stopwatch),
+            logger: logger)
         snapshotter = MemberSnapshotter(
             identity.member, applier, store,
             SnapshotPlace(
@@ -134,6 +136,7 @@ extension Applier.Settings {
         maxLearners = configuration.maxLearners
         auth = configuration.auth
         checksReconfiguration = configuration.checksReconfiguration
+        defragmentsOutOfService = configuration.featureGates["StopGRPCServiceOnDefrag"]
     }
 }
 
@@ -192,12 +195,16 @@ extension WatchCounters {
 }
 
 extension ApplierCounters {
-    init(_ metrics: ServerMetrics) {
+    init(_ metrics: ServerMetrics, stopwatch: @escaping @Sendable () -> UInt64) {
         let store = metrics.store
         self.init(
             puts: store.puts, ranges: store.ranges, deletes: store.deletes, txns: store.txns,
             putBytes: store.putBytes, leases: LeaseCounters(metrics.leases),
-            authRevision: store.authRevision, failedProposals: metrics.raft.failedProposals,
+            authRevision: store.authRevision,
+            times: ApplierTimes(
+                served: store.rangeTime, failed: store.failedRangeTime, hash: store.hashTime,
+                hashOfRevision: store.revisionHashTime, stopwatch: stopwatch),
+            failedProposals: metrics.raft.failedProposals,
             promotions: PromotionCounters(metrics.registry))
     }
 }

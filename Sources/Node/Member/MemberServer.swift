@@ -36,12 +36,15 @@ public final class MemberServer: Sendable {
             let capabilities = MemberCapabilities.system(executors.executors)
             let recovery = Recovery(configuration, capabilities) {
                 metrics.disk.walFsync.observe($0)
+            } observeWrite: {
+                metrics.disk.walWrite.observe($0)
             } firstMembers: {
                 try Bootstrap(configuration, tls, logger: logger).firstMembers(on: executors.main)
             }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
             metrics.setIdentity(recovered.identity.member)
+            metrics.setGates(configuration.featureGates)
             metrics.store.quotaBytes.set(configuration.storage.quotaBytes ?? -1)
             log = recovered.log
             lock = recovered.lock

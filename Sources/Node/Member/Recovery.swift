@@ -78,6 +78,7 @@ struct Recovery {
     let configuration: Configuration
     let capabilities: MemberCapabilities
     let observeSync: @Sendable (UInt64) -> Void
+    let observeWrite: @Sendable (UInt64) -> Void
     /// Who belongs to the cluster, asked of a member that has no data yet.
     let firstMembers: () throws -> FirstMembers
     private var files: any FileSystem { capabilities.files }
@@ -86,11 +87,13 @@ struct Recovery {
     init(
         _ configuration: Configuration, _ capabilities: MemberCapabilities,
         observeSync: @escaping @Sendable (UInt64) -> Void,
+        observeWrite: @escaping @Sendable (UInt64) -> Void = { _ in },
         firstMembers: @escaping () throws -> FirstMembers
     ) {
         self.configuration = configuration
         self.capabilities = capabilities
         self.observeSync = observeSync
+        self.observeWrite = observeWrite
         self.firstMembers = firstMembers
     }
 
@@ -262,6 +265,7 @@ struct Recovery {
             MonotonicTime(nanoseconds: stopwatch())
         }
         wal.observeSync = observeSync
+        wal.observeWrite = observeWrite
         // Raft bounds what is under way (RaftNodeOptions.maxProposalBytes) and takes a refused write
         // for a failed disk, which it must not be only because a large one waits behind another.
         wal.mailboxBytes = .max / 2

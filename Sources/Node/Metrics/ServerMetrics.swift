@@ -45,6 +45,16 @@ public struct ServerMetrics: Sendable {
         ).set(1)
     }
 
+    /// Which switches are on.
+    public func setGates(_ gates: FeatureGates) {
+        for gate in FeatureGates.known {
+            registry.gauge(
+                "etcd_server_feature_enabled", "Whether a feature gate is on. 1 if it is.",
+                ("name", gate.name), ("stage", gate.isAlpha ? "ALPHA" : "BETA")
+            ).set(gates[gate.name] ? 1 : 0)
+        }
+    }
+
     /// An alarm of any member was raised or cleared.
     func setAlarm(_ alarm: AlarmFields, isActive: Bool) {
         guard let type = alarm.metricName else { return }
@@ -110,6 +120,8 @@ public struct RaftMetrics: Sendable {
 public struct DiskMetrics: Sendable {
     /// Nanoseconds.
     public let walFsync: Histogram
+    /// Nanoseconds.
+    public let walWrite: Histogram
     public let walWrittenBytes: Gauge
     /// Nanoseconds.
     public let backendCommit: Histogram
@@ -121,6 +133,9 @@ public struct DiskMetrics: Sendable {
         let bounds = Histogram.exponential(start: 0.001, count: 14)
         walFsync = registry.histogram(
             "etcd_disk_wal_fsync_duration_seconds", "How long fsync of the WAL took.",
+            bounds: bounds)
+        walWrite = registry.histogram(
+            "etcd_disk_wal_write_duration_seconds", "How long a write to the WAL took.",
             bounds: bounds)
         walWrittenBytes = registry.gauge(
             "etcd_disk_wal_write_bytes_total", "Total number of bytes written to the WAL.")
@@ -154,6 +169,14 @@ public struct StoreMetrics: Sendable {
     public let lastCompaction: Gauge
     /// Nanoseconds.
     public let compactionTime: Histogram
+    /// Nanoseconds.
+    public let hashTime: Histogram
+    /// Nanoseconds.
+    public let revisionHashTime: Histogram
+    /// Nanoseconds.
+    public let rangeTime: Histogram
+    /// Of those that were refused. Nanoseconds.
+    public let failedRangeTime: Histogram
 
     init(_ registry: MetricsRegistry) {
         puts = registry.counter("etcd_mvcc_put_total", "Total number of puts seen.")
@@ -187,6 +210,19 @@ public struct StoreMetrics: Sendable {
             "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds",
             "How long a compaction took.",
             bounds: Histogram.exponential(start: 100, count: 14), scale: 1e6)
+        hashTime = registry.histogram(
+            "etcd_mvcc_hash_duration_seconds", "How long a hash of the whole backend took.",
+            bounds: Histogram.exponential(start: 0.01, count: 15))
+        revisionHashTime = registry.histogram(
+            "etcd_mvcc_hash_rev_duration_seconds", "How long a hash by revision took.",
+            bounds: Histogram.exponential(start: 0.01, count: 15))
+        func rangeTimes(_ success: String) -> Histogram {
+            registry.histogram(
+                "etcd_server_range_duration_seconds", "How long a range took in the store.",
+                bounds: Histogram.exponential(start: 0.0001, count: 20), ("success", success))
+        }
+        rangeTime = rangeTimes("true")
+        failedRangeTime = rangeTimes("false")
     }
 }
 

@@ -59,6 +59,7 @@ extension Applier {
         } catch {
             throw .failed(error)
         }
+        nestedLengths.settle(in: &response.bytes)
         precondition(
             store.assumeIsolated { $0.currentRevision } == after,
             "a transaction did not do what was decided")
@@ -164,13 +165,19 @@ extension Applier {
                 response.bytes.appendEmptyTxnResponse()
                 continue
             }
+            if case .txn(let request) = operation {
+                let open = nestedLengths.beginTxn(in: &response.bytes)
+                try execute(request, .ofNestedTxn, &next)
+                nestedLengths.endTxn(open, in: response.bytes)
+                continue
+            }
             let open = response.bytes.beginTxnResponse(operation.kind)
             switch operation {
             case .range(let request):
                 try appendRange(request, header: self.header(in: .txn), to: response)
             case .put(let request): try execute(request, in: .txn)
             case .deleteRange(let request): try execute(request, in: .txn)
-            case .txn(let request): try execute(request, .ofNestedTxn, &next)
+            case .txn: break
             }
             response.bytes.endTxnResponse(open)
         }

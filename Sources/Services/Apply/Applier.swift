@@ -52,6 +52,8 @@ package actor Applier: StateMachine {
     let largeAnswers = LargeAnswers()
     /// Of the transaction under way.
     var txnPlan = TxnPlan()
+    /// Of the answers of nested transactions.
+    var nestedLengths = NestedLengths()
     var term = Term.zero {
         didSet { watches.assumeIsolated { [term] in $0.termChanged(to: term) } }
     }
@@ -73,6 +75,7 @@ package actor Applier: StateMachine {
     var questions = LeaderQuestions()
     /// Asked by every call on the threads of the connections.
     package nonisolated let presence = MemberPresence()
+    nonisolated let health = ServingHealth()
     /// Whether this member has no vote yet.
     var isLearner = false {
         didSet { presence.isLearner = isLearner }
@@ -115,6 +118,8 @@ package actor Applier: StateMachine {
         public var maxLearners = 1
         /// Whether a change must leave a quorum that works (-strict-reconfig-check).
         public var checksReconfiguration = true
+        /// Gate StopGRPCServiceOnDefrag: gRPC's health service says so while it defragments.
+        public var defragmentsOutOfService = false
 
         public init(
             name: String, clientURLs: [String], quotaBytes: Int64?,

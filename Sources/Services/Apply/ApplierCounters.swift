@@ -13,6 +13,7 @@ package struct ApplierCounters: Sendable {
     /// Bytes of keys and values put.
     package let putBytes: Gauge
     package let leases: LeaseCounters
+    package let times: ApplierTimes
     /// The revision of users and roles.
     package let authRevision: Gauge
     /// Requests that were not proposed, were lost, or took too long.
@@ -23,6 +24,7 @@ package struct ApplierCounters: Sendable {
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
         txns: Counter = Counter(), putBytes: Gauge = Gauge(),
         leases: LeaseCounters = LeaseCounters(), authRevision: Gauge = Gauge(),
+        times: ApplierTimes = ApplierTimes(),
         failedProposals: Counter = Counter(),
         promotions: PromotionCounters = PromotionCounters()
     ) {
@@ -33,8 +35,34 @@ package struct ApplierCounters: Sendable {
         self.putBytes = putBytes
         self.leases = leases
         self.authRevision = authRevision
+        self.times = times
         self.failedProposals = failedProposals
         self.promotions = promotions
+    }
+}
+
+/// How long reads take, in nanoseconds of `stopwatch`.
+package struct ApplierTimes: Sendable {
+    /// Monotonic; an executor's own time stands still within a turn.
+    package let stopwatch: @Sendable () -> UInt64
+    /// Ranges, from their first slice to their last.
+    package let served: Histogram
+    /// Those that were refused or given up.
+    package let failed: Histogram
+    /// Of all tables.
+    package let hash: Histogram
+    package let hashOfRevision: Histogram
+
+    package init(
+        served: Histogram = Histogram(bounds: []), failed: Histogram = Histogram(bounds: []),
+        hash: Histogram = Histogram(bounds: []), hashOfRevision: Histogram = Histogram(bounds: []),
+        stopwatch: @escaping @Sendable () -> UInt64 = { 0 }
+    ) {
+        self.stopwatch = stopwatch
+        self.served = served
+        self.failed = failed
+        self.hash = hash
+        self.hashOfRevision = hashOfRevision
     }
 }
 

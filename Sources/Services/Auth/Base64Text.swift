@@ -54,3 +54,16 @@ enum Base64Text {
         }
     }
 }
+
+extension Base64Text {
+    /// Base64 for URLs, without padding (RFC 7515, section 2).
+    static func encodeURL(_ bytes: [UInt8]) -> [UInt8] {
+        encode(bytes).prefix { $0 != UInt8(ascii: "=") }.map { byte in
+            switch byte {
+            case UInt8(ascii: "+"): UInt8(ascii: "-")
+            case UInt8(ascii: "/"): UInt8(ascii: "_")
+            default: byte
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@ import Transport
 
 struct HealthService: Sendable {
     let gate: ProposalGate
+    let health: ServingHealth
 
     func register(in methods: inout GuardedMethods) {
         methods.unary("/grpc.health.v1.Health/Check") { call, _, bytes in check(bytes, call) }
@@ -26,7 +27,7 @@ struct HealthService: Sendable {
             guard try service(named: bytes).isEmpty else {
                 return reply.fail(Status(.notFound, "unknown service"))
             }
-            reply.respond(.serving)
+            reply.respond(health.status)
         } catch {
             reply.fail(error.status)
         }
@@ -37,23 +38,21 @@ struct HealthService: Sendable {
         var response = ByteBuffer()
         let entry = response.beginMessage(1)
         let status = response.beginMessage(2)
-        response.appendHealthCheckResponse(.serving)
+        response.appendHealthCheckResponse(health.status)
         response.endMessage(status)
         response.endMessage(entry)
         response.withUnsafeBytes { reply.respond($0) }
     }
 
-    /// Tells the status now; it does not change while the server runs, and the end of the stream
-    /// tells the rest.
+    /// Tells the status now and whenever it changes; the end of the stream tells the rest.
     func watch(
         _ bytes: UnsafeRawBufferPointer, _ call: StreamingCall
     ) -> (any StreamingHandler)? {
         do throws(RequestRefusal) {
             let isKnown = try service(named: bytes).isEmpty
-            var response = ByteBuffer()
-            response.appendHealthCheckResponse(isKnown ? .serving : .serviceUnknown)
-            response.withUnsafeBytes { _ = call.send($0) }
-            return HealthWatch()
+            let watch = HealthWatch(call, of: isKnown ? health : nil)
+            if isKnown { health.add(watch) } else { watch.send(.serviceUnknown) }
+            return watch
         } catch {
             call.finish(error.status)
             return nil
@@ -62,11 +61,35 @@ struct HealthService: Sendable {
 }
 
 /// A watch of the health that lasts until the client leaves.
-private final class HealthWatch: StreamingHandler {
+///
+/// `@unchecked Sendable`: its state is touched on the executor of its call only.
+final class HealthWatch: StreamingHandler, @unchecked Sendable {
+    private let call: StreamingCall
+    private let health: ServingHealth?
+    /// What there was no room for.
+    private var unsent: ServingStatus?
+
+    /// - Parameter health: whom it belongs to, if to any.
+    init(_ call: StreamingCall, of health: ServingHealth?) {
+        self.call = call
+        self.health = health
+    }
+
+    /// From any thread.
+    func tell(_ status: ServingStatus) { call.executor.post { self.send(status) } }
+
+    /// On the call's executor.
+    func send(_ status: ServingStatus) {
+        guard call.isOpen else { return }
+        var response = ByteBuffer()
+        response.appendHealthCheckResponse(status)
+        unsent = response.withUnsafeBytes { call.send($0) } ? nil : status
+    }
+
     func received(_ message: UnsafeRawBufferPointer) {}
     func halfClosed() {}
-    func writable() {}
-    func cancelled() {}
+    func writable() { if let unsent { send(unsent) } }
+    func cancelled() { health?.remove(self) }
 }
 
 extension Replying {

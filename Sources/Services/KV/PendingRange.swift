@@ -15,6 +15,9 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     private var arena: Arena?
     private let pool: ArenaPool
     private let reply: any Replying
+    private var began: UInt64 = 0
+    /// Of users and roles when the read began; nil while they do not count.
+    private var authRevision: UInt64?
 
     /// - Parameter arena: where `request` was decoded; goes back to `pool` once it is answered.
     init(
@@ -31,10 +34,15 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     }
 
     func serve(from applier: isolated Applier) {
+        authRevision = caller.isMember ? nil : applier.authRevision
+        let times = applier.counters.times
+        began = times.stopwatch()
         do throws(StoreError) {
             if try applier.beginRange(request, for: self) { return }
+            times.served.observe(times.stopwatch() - began)
             applier.response.take { reply.respond($0) }
         } catch {
+            times.failed.observe(times.stopwatch() - began)
             applier.response.clear()
             reply.fail(Status(error))
         }
@@ -48,14 +56,26 @@ final class PendingRange: AppliedRead, SlicedReader, @unchecked Sendable {
     var isAbandoned: Bool { reply.isAbandoned }
 
     func respond(_ answer: ByteBlocks, size: Int) {
+        if let authRevision, applier.assumeIsolated({ $0.authRevision }) != authRevision {
+            return fail(.oldAuthRevision)
+        }
+        let times = sliceTimes
+        times.served.observe(times.stopwatch() - began)
         reply.respond(answer, size: size)
         release()
     }
 
+    /// It was refused before it began, or is not read to its end.
     func fail(_ status: Status) {
+        if began > 0 {
+            let times = sliceTimes
+            times.failed.observe(times.stopwatch() - began)
+        }
         reply.fail(status)
         release()
     }
+
+    private var sliceTimes: ApplierTimes { applier.assumeIsolated { $0.counters.times } }
 
     private func release() {
         guard let arena else { return }

@@ -14,6 +14,8 @@ final class PendingTxn: AppliedRead, SlicedReader, @unchecked Sendable {
     private var arena: Arena?
     private let pool: ArenaPool
     private let reply: any Replying
+    /// Of users and roles when the read began; nil while they do not count.
+    private var authRevision: UInt64?
 
     /// - Parameter arena: where `request` was decoded; goes back to `pool` once it is answered.
     init(
@@ -30,6 +32,7 @@ final class PendingTxn: AppliedRead, SlicedReader, @unchecked Sendable {
     }
 
     func serve(from applier: isolated Applier) {
+        authRevision = caller.isMember ? nil : applier.authRevision
         switch applier.readTxn(request, for: self) {
         case .success(.whole): applier.response.take { reply.respond($0) }
         case .success(.inSlices): return
@@ -43,6 +46,9 @@ final class PendingTxn: AppliedRead, SlicedReader, @unchecked Sendable {
     var isAbandoned: Bool { reply.isAbandoned }
 
     func respond(_ answer: ByteBlocks, size: Int) {
+        if let authRevision, applier.assumeIsolated({ $0.authRevision }) != authRevision {
+            return fail(.oldAuthRevision)
+        }
         reply.respond(answer, size: size)
         release()
     }

@@ -25,6 +25,8 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
 
     /// nil before it is served and when it is over.
     private var evaluation: RangeEvaluation?
+    /// Of users and roles when the stream began; nil while they do not count.
+    private var authRevision: UInt64?
     /// Of the last message, as it was when the stream began.
     private var header: HeaderFields?
 
@@ -52,6 +54,7 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
     func serve(from applier: isolated Applier) {
         guard arena != nil else { return }
         applier.counters.ranges.increment()
+        authRevision = caller.isMember ? nil : applier.authRevision
         let header = applier.header()
         self.header = header
         var evaluation = RangeEvaluation(request, inKeyOrder: true)
@@ -94,16 +97,24 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
                 try stream.step(of: store)
             }
             if isDone {
-                sendChunk(isLast: true)
+                finish()
                 end()
             } else if chunkPairs == chunkLimit {
-                sendChunk(isLast: false)
+                sendChunk(isLast: false, ends: false)
             } else {
                 goOn()
             }
         } catch {
             fail(Status(error))
         }
+    }
+
+    /// The last chunk. Who may read what may have changed since the stream began: then the end says
+    /// so.
+    private func finish() {
+        let isStale = authRevision.map { $0 != applier.assumeIsolated { $0.authRevision } }
+        sendChunk(isLast: true, ends: isStale != true)
+        if isStale == true { call.finish(.oldAuthRevision) }
     }
 
     private func step(of store: isolated MVCCStore) throws(StoreError) -> Bool {
@@ -126,7 +137,7 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
     }
 
     /// Sends RangeStreamResponse{range_response}. The header goes with the last one only.
-    private func sendChunk(isLast: Bool) {
+    private func sendChunk(isLast: Bool, ends: Bool) {
         cutBlock()
         let header = isLast ? header : nil
         let headerSize = header.map { WireSize.element(1, byteCount: $0.encodedSize) } ?? 0
@@ -142,7 +153,7 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
             chunkLimit = max(1, chunkLimit / 2)
         }
         chunkPairs = 0
-        call.send(message, isLast: isLast)
+        call.send(message, isLast: ends)
     }
 
     private func end() {

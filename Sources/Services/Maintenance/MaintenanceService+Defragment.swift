@@ -23,8 +23,11 @@ extension Applier {
     func defragment(_ reply: any Replying) {
         let held = hold(reply)
         events.storeDefragmentation(.began)
+        let health = settings.defragmentsOutOfService ? health : nil
+        health?.pause()
         store.assumeIsolated { store in
             store.defragment { [weak self, events] result in
+                health?.resume()
                 switch result {
                 case .success(let report): events.storeDefragmentation(.finished(report))
                 case .failure(let error): events.storeDefragmentation(.failed(error))

@@ -40,9 +40,12 @@ extension Applier {
     func hash(at revision: Revision?, _ reply: any Replying) {
         // The header tells the revision of when the hash was asked for.
         let (held, header) = (hold(reply), header())
+        let watch = counters.times.stopwatch
+        let (began, time) = (watch(), counters.times.hashOfRevision)
         do throws(StoreError) {
             try store.enter { store throws(StoreError) in
                 try store.hash(at: revision) { [weak self] result in
+                    time.observe(watch() - began)
                     let answer = result.map { hash in
                         var response = ByteBuffer()
                         response.appendHashKVResponse(
@@ -60,9 +63,12 @@ extension Applier {
 
     func hashOfAllTables(_ reply: any Replying) {
         let (held, header) = (hold(reply), header())
+        let watch = counters.times.stopwatch
+        let (began, time) = (watch(), counters.times.hash)
         do throws(StoreError) {
             try store.enter { store throws(StoreError) in
                 try store.hashOfAllTables { [weak self] result in
+                    time.observe(watch() - began)
                     let answer = result.map { hash in
                         var response = ByteBuffer()
                         response.appendHashResponse(header, hash: hash)

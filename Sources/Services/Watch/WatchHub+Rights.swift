@@ -12,7 +12,7 @@ extension WatchHub {
         rights = view
         rightsEpoch += 1
         guard view.isEnabled, !streams.isEmpty else { return }
-        toCheck = Array(streams.values)
+        toCheck = streams.inOrder
         guard !isChecking else { return }
         isChecking = true
         postCheck()

@@ -39,7 +39,7 @@ extension WatchHub {
     func open(_ stream: WatchStream) {
         stream.isOpen = true
         stream.rightsEpoch = rightsEpoch
-        streams[ObjectIdentifier(stream)] = stream
+        streams.insert(stream)
         counters.streams.add(1)
     }
 
@@ -47,7 +47,7 @@ extension WatchHub {
     func close(_ stream: WatchStream) {
         guard stream.isOpen else { return }
         stream.isOpen = false
-        streams[ObjectIdentifier(stream)] = nil
+        streams.remove(stream)
         counters.streams.add(-1)
         stream.progressTimer?.cancel()
         stream.progressTimer = nil

@@ -41,7 +41,7 @@ package actor WatchHub: ChangeObserver {
     /// Streams that were not looked at since.
     var toCheck: [WatchStream] = []
     var isChecking = false
-    var streams: [ObjectIdentifier: WatchStream] = [:]
+    var streams = ObjectSet<WatchStream>()
 
     /// Ranges with events that their watchers are to be told of.
     var due: Deque<WatchGroup> = []
@@ -85,7 +85,7 @@ package actor WatchHub: ChangeObserver {
 
     /// Ends all streams: the member stops.
     package func stop() {
-        for stream in Array(streams.values) {
+        for stream in streams.inOrder {
             close(stream)
             stream.sink.finish(.watchCanceled)
         }
@@ -106,7 +106,7 @@ package actor WatchHub: ChangeObserver {
     private func skip(to revision: Revision) {
         newest = revision
         slices.removeAll()
-        for stream in streams.values {
+        for stream in streams.inOrder {
             for watcher in stream.watchers.values
             where watcher.next <= revision && !watcher.state.contains(.ended) {
                 count(pending: -watcher.group.pending.count)
@@ -190,7 +190,7 @@ package actor WatchHub: ChangeObserver {
 
     /// The store cannot be read: no stream can keep its promises.
     func fail(_ error: StoreError) {
-        for stream in Array(streams.values) {
+        for stream in streams.inOrder {
             close(stream)
             stream.sink.finish(Status(error))
         }

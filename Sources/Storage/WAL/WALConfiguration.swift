@@ -19,10 +19,12 @@ public struct WALConfiguration: Sendable {
     public var mergedBytes = 4 << 20
     /// The batch buffer's memory that is kept between writes, in bytes.
     public var keptBufferBytes = 1 << 20
-    /// For measuring syncs only.
+    /// For measuring writes and syncs only.
     public var clock: @Sendable () -> MonotonicTime = { .systemClock() }
     /// Called after each sync with its duration in nanoseconds, on the log's executor.
     public var observeSync: (@Sendable (UInt64) -> Void)?
+    /// Likewise after each write of records.
+    public var observeWrite: (@Sendable (UInt64) -> Void)?
 
     public init(directory: String, files: any FileSystem = SystemFiles()) {
         self.directory = directory

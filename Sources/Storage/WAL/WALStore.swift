@@ -143,6 +143,7 @@ final class WALStore {
     private func write() throws(FileError) {
         let count = encoder.buffer.count
         if count == 0 { return }
+        let start = configuration.observeWrite == nil ? nil : configuration.clock()
         do throws(FileError) {
             let offset = tailOffset
             try encoder.buffer.withUnsafeBytes { (bytes) throws(FileError) in
@@ -154,6 +155,9 @@ final class WALStore {
             // that fails too, the first error is the one to tell.
             do throws(FileError) { try tail.truncate(to: tailOffset) } catch {}
             throw error
+        }
+        if let start {
+            configuration.observeWrite?(configuration.clock().nanoseconds(since: start))
         }
         isUnsynced = true
         tailOffset += count

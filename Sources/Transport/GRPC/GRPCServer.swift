@@ -12,18 +12,7 @@ public final class GRPCServer {
     let completions: CompletionQueue
     let deadlines: DeadlineWheel
     let sink = OutputSink()
-    private var connections: [ObjectIdentifier: Accepted] = [:]
-    private var accepted = 0
-
-    private struct Accepted {
-        let number: Int
-        let connection: GRPCServerConnection
-    }
-
-    /// In one order everywhere: a simulated run must not hang on where objects lie in memory.
-    private var inOrder: [GRPCServerConnection] {
-        connections.values.sorted { $0.number < $1.number }.map(\.connection)
-    }
+    private var connections = ObjectSet<GRPCServerConnection>()
     private var idleStreams: [GRPCServerStream] = []
     private var isDraining = false
     private var drained: [() -> Void] = []
@@ -45,7 +34,7 @@ public final class GRPCServer {
     /// Connections that are open.
     public var connectionCount: Int { connections.count }
     /// Calls that are under way.
-    public var callCount: Int { inOrder.reduce(0) { $0 + $1.session.openStreamCount } }
+    public var callCount: Int { connections.inOrder.reduce(0) { $0 + $1.session.openStreamCount } }
 
     /// Takes a stream over: sets its handler, reads it and closes it in the end.
     /// - Parameter firstBytes: what was read from it already, such as to tell the protocol apart.
@@ -60,9 +49,7 @@ public final class GRPCServer {
             return
         }
         let connection = GRPCServerConnection(stream, session: session, server: self)
-        accepted += 1
-        connections[ObjectIdentifier(connection)] = Accepted(
-            number: accepted, connection: connection)
+        connections.insert(connection)
         mostConnections = max(mostConnections, connections.count)
         if firstBytes.count > 0 { connection.received(firstBytes) }
         if !connection.isClosed { stream.resumeReading() }
@@ -75,14 +62,14 @@ public final class GRPCServer {
         isDraining = true
         guard !connections.isEmpty else { return done() }
         drained.append(done)
-        for connection in inOrder { connection.drain() }
+        for connection in connections.inOrder { connection.drain() }
         executor.schedule(afterNanoseconds: grace) { [self] in abort() }
     }
 
     /// Ends the streaming calls that are under way and that `isMeant` says: their clients are told
     /// `status`, their handlers that they were cancelled.
     public func endStreams(_ status: Status, where isMeant: (CallContext) -> Bool) {
-        for connection in inOrder {
+        for connection in connections.inOrder {
             for case let stream as GRPCServerStream in connection.session.openStreams
             where isMeant(CallContext(stream: stream, generation: stream.generation)) {
                 stream.abandon(status)
@@ -93,11 +80,11 @@ public final class GRPCServer {
     /// Closes all connections at once; their calls are cancelled.
     public func abort() {
         isDraining = true
-        for connection in inOrder { connection.abort() }
+        for connection in connections.inOrder { connection.abort() }
     }
 
     func removed(_ connection: GRPCServerConnection) {
-        connections[ObjectIdentifier(connection)] = nil
+        connections.remove(connection)
         giveMemoryBack()
         guard connections.isEmpty else { return }
         let waiting = drained

@@ -21,7 +21,7 @@ public final class HTTP1Server {
     let configuration: HTTP1Configuration
     let handler: Handler
     private var date: HTTPDate
-    private var connections: [ObjectIdentifier: HTTP1Connection] = [:]
+    private var connections = ObjectSet<HTTP1Connection>()
     private(set) var isDraining = false
     private var drained: [() -> Void] = []
 
@@ -48,7 +48,7 @@ public final class HTTP1Server {
     ) {
         guard !isDraining else { return stream.abort() }
         let connection = HTTP1Connection(stream, self)
-        connections[ObjectIdentifier(connection)] = connection
+        connections.insert(connection)
         connection.start(firstBytes)
     }
 
@@ -58,20 +58,20 @@ public final class HTTP1Server {
         isDraining = true
         guard !connections.isEmpty else { return done() }
         drained.append(done)
-        for connection in connections.values { connection.closeWhenIdle() }
+        for connection in connections.inOrder { connection.closeWhenIdle() }
         executor.schedule(afterNanoseconds: grace) { [weak self] in self?.abort() }
     }
 
     /// Closes all connections at once.
     public func abort() {
         isDraining = true
-        for connection in connections.values { connection.abort() }
+        for connection in connections.inOrder { connection.abort() }
     }
 
     func dateText() -> String { date.now() }
 
     func removed(_ connection: HTTP1Connection) {
-        connections[ObjectIdentifier(connection)] = nil
+        connections.remove(connection)
         guard isDraining, connections.isEmpty else { return }
         let waiting = drained
         drained = []

@@ -29,9 +29,7 @@ public final class PeerAcceptor: @unchecked Sendable {
     fileprivate let receiver: any PeerReceiver
     /// Methods that anyone may call.
     private let open: Set<String>
-    /// By the order in which they came.
-    private var lanes: [UInt64: LaneReceiver] = [:]
-    private var count: UInt64 = 0
+    private var lanes = ObjectSet<LaneReceiver>()
     private var isStopped = false
 
     public init(
@@ -76,29 +74,26 @@ public final class PeerAcceptor: @unchecked Sendable {
             call.finish(PeerRefusal.noHello.status)
             return nil
         }
-        count += 1
-        let receiver = LaneReceiver(self, call, lane, caller.from, number: count)
-        lanes[count] = receiver
+        let receiver = LaneReceiver(self, call, lane, caller.from)
+        lanes.insert(receiver)
         call.send(PeerWelcome.message(version))
         self.receiver.opened(lane, by: caller)
         return receiver
     }
 
-    fileprivate func forget(_ lane: LaneReceiver) { lanes[lane.number] = nil }
+    fileprivate func forget(_ lane: LaneReceiver) { lanes.remove(lane) }
 
     /// `member` was removed from the cluster: its lanes are closed, and it is told why.
     public func removed(_ member: MemberID) {
-        for lane in inOrder where lane.member == member {
+        for lane in lanes.inOrder where lane.member == member {
             lane.close(PeerRefusal.removed.status)
         }
     }
 
-    private var inOrder: [LaneReceiver] { lanes.values.sorted { $0.number < $1.number } }
-
     /// Takes no more calls and closes all lanes.
     public func stop() {
         isStopped = true
-        for lane in inOrder { lane.close(PeerRefusal.notServing.status) }
+        for lane in lanes.inOrder { lane.close(PeerRefusal.notServing.status) }
     }
 }
 
@@ -108,17 +103,12 @@ private final class LaneReceiver: StreamingHandler {
     private let call: StreamingCall
     private let lane: PeerLane
     let member: MemberID
-    let number: UInt64
 
-    init(
-        _ acceptor: PeerAcceptor, _ call: StreamingCall, _ lane: PeerLane, _ member: MemberID,
-        number: UInt64
-    ) {
+    init(_ acceptor: PeerAcceptor, _ call: StreamingCall, _ lane: PeerLane, _ member: MemberID) {
         self.acceptor = acceptor
         self.call = call
         self.lane = lane
         self.member = member
-        self.number = number
     }
 
     func received(_ message: sending UnsafeRawBufferPointer) {

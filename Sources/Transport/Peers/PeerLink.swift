@@ -18,7 +18,7 @@ final class PeerLink {
     private let urls: PeerURLs
     private var lanes: [LaneSender] = []
     private(set) var calls: PeerCallConnection
-    private var streams: [ObjectIdentifier: PeerStream] = [:]
+    private var streams = ObjectSet<PeerStream>()
     private var activeSince: MonotonicTime?
     private var lastFailure: String?
 
@@ -44,8 +44,8 @@ final class PeerLink {
     func stop() {
         for lane in lanes { lane.stop() }
         calls.close("the link to the member was taken down")
-        let streams = streams.values
-        self.streams = [:]
+        let streams = streams.inOrder
+        self.streams = ObjectSet()
         for stream in streams { stream.fail("the link to the member was taken down") }
     }
 
@@ -77,10 +77,10 @@ final class PeerLink {
         let options = GRPCCallOptions(metadata: hello.metadata + metadata)
         let stream = PeerStream(method, options, handler)
         let id = ObjectIdentifier(stream)
-        streams[id] = stream
+        streams.insert(stream)
         stream.begin(
             connect(for: stream, pingsWhenIdle: true), on: executor,
-            ended: { [weak self] in self?.streams[id] = nil })
+            ended: { [weak self] in self?.streams.remove(id) })
         return stream
     }
 

@@ -20,7 +20,7 @@ public final class ConnectionAcceptor {
     private let timeoutNanoseconds: UInt64
     private let http2: Serve
     private let http1: Serve?
-    private var undecided: [ObjectIdentifier: UndecidedConnection] = [:]
+    private var undecided = ObjectSet<UndecidedConnection>()
 
     /// - Parameter executor: that of all streams that will be accepted.
     /// - Parameter http1: nil on a port that serves HTTP/2 only; others are closed at once.
@@ -40,17 +40,17 @@ public final class ConnectionAcceptor {
 
     public func accept(_ stream: any ByteStream) {
         let connection = UndecidedConnection(stream, self)
-        undecided[ObjectIdentifier(connection)] = connection
+        undecided.insert(connection)
         connection.start(timeoutNanoseconds)
     }
 
     /// Closes the connections that are undecided; the others belong to their servers.
     public func abort() {
-        for connection in undecided.values { connection.abort() }
+        for connection in undecided.inOrder { connection.abort() }
     }
 
     fileprivate func forget(_ connection: UndecidedConnection) {
-        undecided[ObjectIdentifier(connection)] = nil
+        undecided.remove(connection)
     }
 
     fileprivate func decided(

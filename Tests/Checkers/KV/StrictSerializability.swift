@@ -4,7 +4,7 @@
 // 1. A write that was answered made just the changes of its revision, on the state before it.
 // 2. A read saw the state of its revision, whole.
 // 3. Each change was asked for: by one answered call, or by one of unknown outcome, which has its
-//    effect once at most; or it is the end of a lease, which takes all its keys with it.
+//    effect once at most (`Makers`); or it is the end of a lease, which takes all its keys with it.
 // 4. Nothing that was refused was carried out.
 // 5. What was invoked after somebody had been told of a revision comes behind that revision. Only
 //    serializable reads may see an older state (of which all else still holds).
@@ -27,8 +27,8 @@ public struct SerializabilityCheck {
     private var violations: [Violation] = []
     /// Who made each revision.
     private var makers: [Int64: Int] = [:]
-    /// Who fits as the maker of a revision, and as one who changed nothing behind it.
-    private var perhapsMade: [Int64: [Int]] = [:]
+    /// By operation: the newest revision that somebody had been told of before.
+    private var known: [Sighting] = []
 
     /// - Parameters:
     ///   - history: complete, up to the end of the run.
@@ -54,6 +54,7 @@ public struct SerializabilityCheck {
 
     public mutating func run() -> [Violation] {
         violations = history.violations
+        known = knownBefore()
         for index in operations.indices { checkAnswer(index) }
         explainTheRest()
         checkRealTime()
@@ -90,8 +91,8 @@ public struct SerializabilityCheck {
         {
             let idle = history.effect(of: operation.call, after: answer.revision)
             if idle.events.isEmpty && idle.answer == answer.result {
-                // A revocation does not say whether the lease had keys.
-                perhapsMade[answer.revision, default: []].append(index)
+                // A revocation does not say whether the lease had keys. If it had none, the
+                // change is another's, and as the end of a lease needs no other explanation.
                 return
             }
             if let other = makers[answer.revision] {
@@ -134,38 +135,30 @@ public struct SerializabilityCheck {
     }
 
     private mutating func explainTheRest() {
-        var candidates: [Mark: [Int]] = [:]
-        // Those that no mark leads to: deletions of ranges, revocations.
-        var unmarked: [Int] = []
-        for (index, operation) in operations.enumerated() where operation.call.isWrite {
-            if operation.answer != nil { continue }
-            let marks = Self.marks(of: operation.call)
-            if marks.isEmpty { unmarked.append(index) }
-            for mark in Set(marks) { candidates[mark, default: []].append(index) }
+        let unexplained = history.changes.filter { change in
+            makers[change.revision] == nil
+                && !change.events.allSatisfy { event in
+                    foreign.contains { $0.contains(event.pair.key) }
+                }
+                && !isEndOfLease(change.events, change.revision)
         }
-        for change in history.changes where makers[change.revision] == nil {
+        let fitting = callsFitting(unexplained)
+        let matched = Makers(
+            zip(unexplained, fitting).map { change, calls in
+                calls.filter { isUnknown($0) && known[$0].revision < change.revision }
+            })
+        for (place, change) in unexplained.enumerated() {
             let (revision, events) = (change.revision, change.events)
-            if events.allSatisfy({ event in foreign.contains { $0.contains(event.pair.key) } }) {
-                continue
-            }
-            if let maker = perhapsMade[revision]?.first {
+            if let maker = matched.calls[place] {
                 makers[revision] = maker
-                continue
-            }
-            let marked = events.first.map { event in
-                candidates[
-                    Mark(key: event.pair.key, value: event.isDelete ? nil : event.pair.value)]
-                    ?? []
-            }
-            let fitting = ((marked ?? []) + unmarked).filter {
-                history.effect(of: operations[$0].call, after: revision - 1).events == events
-            }
-            if let maker = fitting.first(where: { isUnknown($0) && !madeAny.contains($0) }) {
-                makers[revision] = maker
-                madeAny.insert(maker)
-            } else if isEndOfLease(events, revision) {
-                continue
-            } else if let refused = fitting.first(where: { !isUnknown($0) }) {
+            } else if let late = fitting[place].first(where: {
+                isUnknown($0) && matched.changes[$0] == nil
+            }) {
+                report(
+                    "the order of writes is that of real time",
+                    "\(operations[late]) made \(revision), as no other call can have; "
+                        + "\(known[late].revision) was known at " + seconds(known[late].moment))
+            } else if let refused = fitting[place].first(where: { !isUnknown($0) }) {
                 report(
                     "what was refused has no effect",
                     "\(operations[refused]) made \(revision): \(events)")
@@ -175,7 +168,30 @@ public struct SerializabilityCheck {
         }
     }
 
-    private var madeAny: Set<Int> = []
+    /// For each change the calls without answer that would have made just that, had they been
+    /// carried out there.
+    private func callsFitting(_ changes: [Change]) -> [[Int]] {
+        var candidates: [Mark: [Int]] = [:]
+        // Those that no mark leads to: deletions of ranges, revocations.
+        var unmarked: [Int] = []
+        for (index, operation) in operations.enumerated() where operation.call.isWrite {
+            if operation.answer != nil { continue }
+            let marks = Self.marks(of: operation.call)
+            if marks.isEmpty { unmarked.append(index) }
+            for mark in Set(marks) { candidates[mark, default: []].append(index) }
+        }
+        return changes.map { change in
+            let marked = change.events.first.map { event in
+                candidates[
+                    Mark(key: event.pair.key, value: event.isDelete ? nil : event.pair.value)]
+                    ?? []
+            }
+            return ((marked ?? []) + unmarked).filter {
+                history.effect(of: operations[$0].call, after: change.revision - 1).events
+                    == change.events
+            }
+        }
+    }
 
     private func isUnknown(_ index: Int) -> Bool {
         if case .unknown = operations[index].outcome { true } else { false }
@@ -203,25 +219,34 @@ public struct SerializabilityCheck {
 
     // MARK: Real time
 
-    private mutating func checkRealTime() {
+    /// What was known to somebody before each call began.
+    private func knownBefore() -> [Sighting] {
         var told = sightings
         for operation in operations {
             guard let answer = operation.answer else { continue }
             told.append(Sighting(answer.revision, at: operation.returned))
         }
         told.sort { ($0.moment, $0.revision) < ($1.moment, $1.revision) }
-        let madeBy = Dictionary(makers.map { ($1, $0) }, uniquingKeysWith: min)
         let inOrder = operations.indices.sorted {
             (operations[$0].invoked, $0) < (operations[$1].invoked, $1)
         }
+        var result = Array(repeating: Sighting(0, at: 0), count: operations.count)
         var known = Sighting(0, at: 0)
         var next = 0
         for index in inOrder {
-            let operation = operations[index]
-            while next < told.count, told[next].moment < operation.invoked {
+            while next < told.count, told[next].moment < operations[index].invoked {
                 if told[next].revision > known.revision { known = told[next] }
                 next += 1
             }
+            result[index] = known
+        }
+        return result
+    }
+
+    private mutating func checkRealTime() {
+        let madeBy = Dictionary(makers.map { ($1, $0) }, uniquingKeysWith: min)
+        for (index, operation) in operations.enumerated() {
+            let known = known[index]
             if let made = madeBy[index] {
                 if made <= known.revision {
                     report(

@@ -102,6 +102,7 @@ final class PlayedMember {
         var watch = WatchSettings()
         var maxLearners = 1
         var checksReconfiguration = true
+        var defragmentsOutOfService = false
     }
 
     /// All that dies with the process.
@@ -203,6 +204,7 @@ final class PlayedMember {
                 requestTimeoutNanoseconds: 7_000_000_000, leases: settings.leases)
             applierSettings.maxLearners = settings.maxLearners
             applierSettings.checksReconfiguration = settings.checksReconfiguration
+            applierSettings.defragmentsOutOfService = settings.defragmentsOutOfService
             let applier = try Applier(
                 Self.identity, settings: applierSettings, store: store, watches: watches,
                 leasedKeys: summary.leases, ids: ids, on: core,
