@@ -49,6 +49,7 @@ extension RaftCore {
             member == id || progress.first { $0.member == member }?.isActive == true
         }
         for position in progress.indices {
+            if !progress[position].isActive { progress[position].endCatchingUp() }
             progress[position].wasActive = progress[position].isActive
             progress[position].isActive = false
         }
