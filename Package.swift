@@ -161,7 +161,7 @@ let package = Package(
             resources: ["Reference"]),
         tests(
             "EndToEnd", ["Node", "API", "Transport", "TestSupport", "Faults"],
-            resources: ["Python"]),
+            resources: ["Python", "Upgrade"]),
     ]
 )
 

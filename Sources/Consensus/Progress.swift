@@ -40,6 +40,9 @@ struct Progress: Equatable, Sendable {
     private(set) var isPaused = false
     /// It needs entries that are not in memory any more.
     var isBehindLog = false
+    /// A snapshot brought it here: what was proposed meanwhile is worth keeping until it has that
+    /// too, or it would need the next snapshot at once.
+    private(set) var catchesUpFrom: LogIndex?
     /// It was heard of since the quorum was checked last.
     var isActive = false
     /// And between the check before and that.
@@ -91,6 +94,7 @@ struct Progress: Equatable, Sendable {
             // It has come far enough to go on from the log, by this snapshot or without it (etcd
             // raft, stepLeader, MsgAppResp).
             guard match >= logStart else { return true }
+            catchesUpFrom = match
             startReplicating()
         case .probing:
             startReplicating()
@@ -128,13 +132,18 @@ struct Progress: Equatable, Sendable {
         if !isSnapshotting { isPaused = false }
     }
 
-    var isSnapshotting: Bool { pin != nil }
+    var isSnapshotting: Bool { snapshotIndex != nil }
 
-    /// The log must be kept after this place for it to go on from there.
-    var pin: LogIndex? {
+    private var snapshotIndex: LogIndex? {
         if case .snapshotting(let index) = state { return index }
         return nil
     }
+
+    /// The log must be kept after this place for it to go on from there.
+    var pin: LogIndex? { snapshotIndex ?? catchesUpFrom.map { max($0, match) } }
+
+    /// Once it is near the log's end, or silent, it is one like the others.
+    mutating func endCatchingUp() { catchesUpFrom = nil }
 
     /// - Parameter index: the least that a snapshot must hold for the log to go on behind it.
     mutating func startSnapshot(atLeast index: LogIndex) {
@@ -145,15 +154,18 @@ struct Progress: Equatable, Sendable {
 
     /// The snapshot on its way is known to hold the state at `index`.
     mutating func snapshotBegan(at index: LogIndex) {
-        if let least = pin { state = .snapshotting(max(least, index)) }
+        if let least = snapshotIndex { state = .snapshotting(max(least, index)) }
     }
 
     /// It arrived, or it never will. The next message waits for a sign of life, so that a member
     /// which fails again and again is not tried without pause (etcd raft, MsgSnapStatus).
     mutating func snapshotEnded(arrived: Bool) {
-        guard let index = pin else { return }
+        guard let index = snapshotIndex else { return }
         startProbing()
-        if arrived { next = max(next, index.next) }
+        if arrived {
+            next = max(next, index.next)
+            catchesUpFrom = index
+        }
         isPaused = true
         isBehindLog = false
     }

@@ -20,8 +20,8 @@ extension RaftCore {
     }
 
     /// Nobody leads for all that is known here, so nobody is disturbed sooner than is fair.
-    mutating func advanceElection(by ticks: Int) {
-        if role == .follower, leader == .none { electionElapsed += ticks }
+    mutating func advanceElection(to ticks: Int) {
+        if role == .follower, leader == .none { electionElapsed = max(electionElapsed, ticks) }
     }
 
     private mutating func tickLeader() {
@@ -49,6 +49,7 @@ extension RaftCore {
             member == id || progress.first { $0.member == member }?.isActive == true
         }
         for position in progress.indices {
+            if !progress[position].isActive { progress[position].endCatchingUp() }
             progress[position].wasActive = progress[position].isActive
             progress[position].isActive = false
         }

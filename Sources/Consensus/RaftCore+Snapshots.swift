@@ -51,6 +51,11 @@ extension RaftCore {
     /// Forgets what is applied and not worth keeping. What a member will need behind the snapshot
     /// on its way is worth more, but not any amount of memory.
     mutating func compactLog() {
+        for place in progress.indices where progress[place].catchesUpFrom != nil {
+            if applied.distance(from: progress[place].match) <= options.retainedEntries {
+                progress[place].endCatchingUp()
+            }
+        }
         guard let pin = progress.compactMap(\.pin).min() else {
             return log.compact(
                 behind: applied, maxCount: options.retainedEntries,

@@ -195,7 +195,7 @@ extension RaftNode {
         let reached = core.membership.quorum.result { $0 == id || peers.reaches($0) ? true : nil }
         guard reached == .won else { return }
         isFirstElection = false
-        handle(.advanceElection(ticks: options.raft.electionTicks - 2))
+        handle(.advanceElection(to: options.raft.electionTicks - 2))
     }
 
     func persist(_ write: LogWrite) {

@@ -22,7 +22,7 @@ public struct RaftOptions: Hashable, Sendable {
     public var retainedEntries = 5000
     /// Bytes of entries in memory above which none is kept behind the applied index.
     public var retainedBytes = 64 << 20
-    /// The same while a snapshot is on its way to a member, which then goes on from the log.
+    /// The same while a snapshot is on its way to a member, and until that has caught up behind it.
     public var pinnedBytes = 128 << 20
     /// One batch to apply, in entries and bytes; at least one entry.
     public var maxApplyCount = 1024

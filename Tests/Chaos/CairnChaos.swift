@@ -21,6 +21,9 @@ struct CairnChaos: ParsableCommand {
     @Option(help: "Seconds of load and faults.")
     var duration = 30.0
 
+    @Option(help: "Faults, if they are fewer than come in that time.")
+    var rounds = Int.max
+
     @Option(help: "Members.")
     var members = 3
 
@@ -73,7 +76,7 @@ struct CairnChaos: ParsableCommand {
         let faults = ChaosFaults(
             scene.members, scene.disks, scene.network, random: SplitMix64(seed: seed),
             log: timeline.add)
-        try faults.run(until: Date(timeIntervalSinceNow: duration))
+        try faults.run(until: Date(timeIntervalSinceNow: duration), rounds: rounds)
         let result = load.finish(withinSeconds: Self.patience)
         load.close()
         return (result, faults.counts)

@@ -28,9 +28,11 @@ final class ChaosFaults {
 
     private func draw(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
 
-    /// Faults until `end`; then all is mended.
-    func run(until end: Date) throws {
-        while Date() < end {
+    /// Faults until there were as many as are wanted, or until `end`; then all is mended.
+    func run(until end: Date, rounds: Int) throws {
+        var left = rounds
+        while left > 0, Date() < end {
+            left -= 1
             Thread.sleep(forTimeInterval: Double(draw(300...2000)) / 1000)
             try one()
         }

@@ -15,7 +15,8 @@ final class ExecutorTable: Sendable {
     let log: EventLoop
     /// Backend: LMDB's commits.
     let backend: EventLoop
-    /// Snapshots for and from other members: reading and writing whole states takes long.
+    /// Snapshots for and from other members: reading and writing whole states takes long, and
+    /// clients wait for the other threads.
     let snapshots: EventLoop
     /// PasswordWorker: bcrypt takes tens of milliseconds.
     let passwords: EventLoop
@@ -29,7 +30,7 @@ final class ExecutorTable: Sendable {
         main = try EventLoop(name: "cairn-main")
         log = try EventLoop(name: "cairn-wal", busyWaitNanoseconds: Self.logBusyWait)
         backend = try EventLoop(name: "cairn-backend")
-        snapshots = try EventLoop(name: "cairn-snapshots")
+        snapshots = try EventLoop(name: "cairn-snapshots", yieldsToOthers: true)
         passwords = try EventLoop(name: "cairn-passwords")
     }
 

@@ -9,6 +9,8 @@ public struct SnapshotMetrics: Sendable {
     public let sync: Histogram
     /// Nanoseconds from a received snapshot's first chunk until it was durable.
     public let save: Histogram
+    /// Nanoseconds that the store was read to make a snapshot.
+    public let spool: Histogram
     private let registry: MetricsRegistry
 
     init(_ registry: MetricsRegistry) {
@@ -16,6 +18,10 @@ public struct SnapshotMetrics: Sendable {
         applying = registry.gauge(
             "etcd_server_snapshot_apply_in_progress_total",
             "1 if the server is applying the incoming snapshot. 0 if none.")
+        spool = registry.histogram(
+            "etcd_disk_backend_snapshot_duration_seconds",
+            "How long a snapshot of the backend was held open.",
+            bounds: Histogram.exponential(start: 0.01, count: 17))
         sync = registry.histogram(
             "etcd_snap_db_fsync_duration_seconds",
             "How long it took to sync a received snapshot.",

@@ -15,11 +15,14 @@ final class SharedSpool {
         case failed
     }
     var state = State.beginning
+    let began: MonotonicTime
     var spool: SnapshotSpool?
     /// The number that tells it from others.
     var stream: UInt64?
     /// The members that are sent it.
     var users: Set<MemberID> = []
+
+    init(began: MonotonicTime) { self.began = began }
 
     var description: SnapshotDescription? {
         switch state {

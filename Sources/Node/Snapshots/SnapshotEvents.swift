@@ -12,6 +12,8 @@ protocol SnapshotEvents: AnyObject, Sendable {
     func sent(
         _ snapshot: SnapshotDescription, to member: MemberID, bytes: UInt64, nanoseconds: UInt64,
         failure: String?)
+    /// The store was read, for so long.
+    func spooled(nanoseconds: UInt64)
     /// It could not be made.
     func notMade(_ error: any Error)
     func receiving(_ snapshot: SnapshotDescription, from member: MemberID)
@@ -27,8 +29,9 @@ protocol SnapshotEvents: AnyObject, Sendable {
 
 /// What the operator, or a test, decides about carrying snapshots.
 struct SnapshotSettings: Sendable {
-    /// Over all calls. Fast enough to fill a member soon, slow enough for others on the link.
-    var bytesPerSecond: UInt64 = 160 << 20
+    /// Of the state, over all calls. Fast enough to fill a member soon, slow enough for others on
+    /// the link, the disk and the cores.
+    var bytesPerSecond: UInt64 = 112 << 20
     /// Members that are sent to at a time; others wait.
     var maximumSends = 2
     /// The pause before a cut call is opened again; it doubles up to the second.

@@ -41,8 +41,8 @@ enum SnapshotMessage: Hashable, Sendable {
     /// No message is longer: a chunk that cannot be compressed, or an offer.
     static let maximumBytes = 320 * 1024
 
-    /// Of a chunk that is not read yet.
-    static let assumedBytes = 128 * 1024
+    /// Of the state in a chunk, which is what costs: at both ends it is read, written and packed.
+    static let contentBytes = 256 * 1024
 
     private enum Kind: UInt8 {
         case offer = 1

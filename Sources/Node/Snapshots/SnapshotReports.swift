@@ -50,6 +50,8 @@ final class SnapshotReports: SnapshotEvents {
         }
     }
 
+    func spooled(nanoseconds: UInt64) { metrics.spool.observe(nanoseconds) }
+
     func notMade(_ error: any Error) {
         logger.error(
             "failed to make a snapshot of the store",

@@ -130,8 +130,7 @@ extension SnapshotSender {
             guard wait == 0 else { return pump(transfer, afterNanoseconds: wait) }
             read(transfer.sent, of: spool, for: transfer)
             transfer.sent += 1
-            // As much as it may be; what it is less is given back.
-            bucket.take(SnapshotMessage.assumedBytes)
+            bucket.take(SnapshotMessage.contentBytes)
         }
     }
 
@@ -165,7 +164,6 @@ extension SnapshotSender {
     ) {
         switch chunk {
         case .success(let bytes):
-            bucket.take(bytes.count - SnapshotMessage.assumedBytes)
             transfer.bytes += UInt64(bytes.count)
             transfer.call?.send(SnapshotMessage.chunk(bytes).encoded)
         case .failure(let error):

@@ -117,7 +117,7 @@ actor SnapshotSender {
     // MARK: The spool
 
     private func makeSpool() {
-        let shared = SharedSpool()
+        let shared = SharedSpool(began: executor.now)
         self.shared = shared
         let stream = random.next()
         store.assumeIsolated { store in
@@ -154,6 +154,9 @@ actor SnapshotSender {
             assign()
         case .grew(let chunks, let isWhole):
             shared.grew(chunks: chunks, isWhole: isWhole)
+            if isWhole {
+                events.spooled(nanoseconds: executor.now.nanoseconds(since: shared.began))
+            }
             for member in shared.users.sorted() { transfers[member].map(pump) }
         case .failed(let error):
             spoolFailed(error)

@@ -6,7 +6,7 @@
 // top. So four times the quota and at least 64 GiB; 1 TiB when the quota is off. Where a limit on
 // address space forbids it (`ulimit -v`, a sanitizer), half is tried, and half again.
 //
-// Durability. No MDB_NOSYNC, no MDB_WRITEMAP: a commit writes the pages, syncs, and only then
+// Durability. No MDB_NOSYNC (but for a file that is still being built, `beginUnsynced`), no MDB_WRITEMAP: a commit writes the pages, syncs, and only then
 // writes the meta page through a synchronous descriptor. A full disk is an error of `write`, never
 // a signal, and a crash leaves the last commit or the one before it.
 //
@@ -87,6 +87,27 @@ final class Environment: @unchecked Sendable {
     }
 
     deinit { mdb_env_close(handle) }
+
+    /// Commits are written and not synced from now on, until `sync`: a crash before may leave
+    /// anything.
+    func beginUnsynced() throws(BackendError) {
+        try check(mdb_env_set_flags(handle, UInt32(MDB_NOSYNC), 1), "build \(path)")
+    }
+
+    /// Begins to bring to the disk what was written, once what was there before is on its way: the
+    /// disk has never much to do when another file is synced. Only of use without syncs.
+    func trickle() {
+        var descriptor: Int32 = -1
+        guard mdb_env_get_fd(handle, &descriptor) == MDB_SUCCESS else { return }
+        // What fails here fails in `sync`.
+        _ = sync_file_range(descriptor, 0, 0, UInt32(CLMDB_WAIT_BEFORE | CLMDB_WRITE))
+    }
+
+    /// All that was committed is durable when this returns, and so is every later commit.
+    func sync() throws(BackendError) {
+        try check(mdb_env_sync(handle, 1), "sync \(path)")
+        try check(mdb_env_set_flags(handle, UInt32(MDB_NOSYNC), 0), "sync \(path)")
+    }
 
     func handle(of table: Table) -> MDB_dbi { tables[table.rawValue] }
 

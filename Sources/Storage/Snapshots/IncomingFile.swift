@@ -31,6 +31,7 @@ struct IncomingFile: Sendable {
         let place = Self.receiving(path)
         Self.remove(place)
         environment = try Environment(replacing: path, at: place, quotaBytes: quotaBytes)
+        try environment.beginUnsynced()
     }
 
     /// The one that was kept before a crash.
@@ -41,6 +42,7 @@ struct IncomingFile: Sendable {
 
     /// It is whole and durable: from now on it is found after a crash.
     func keep() throws(BackendError) {
+        try environment.sync()
         try move(from: Self.receiving(path), to: Self.incoming(path))
         try environment.syncDirectory()
         observe(.kept)

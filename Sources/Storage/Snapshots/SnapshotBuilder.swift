@@ -33,8 +33,9 @@ package actor SnapshotBuilder {
     private var began: MonotonicTime?
     private var failure: SnapshotError?
 
-    /// So much is written between two commits: what LMDB holds in memory until then.
-    private static let commitBytes = 16 << 20
+    /// So much is written between two commits: what LMDB holds in memory until then, and what the
+    /// disk has to write at a time, for others wait for the same disk with every write of theirs.
+    private static let commitBytes = 512 << 10
 
     /// - Parameter path: of the store that may be replaced.
     package init(
@@ -118,6 +119,7 @@ package actor SnapshotBuilder {
         swap(&committing, &transaction)
         pendingBytes = 0
         try committing.take()?.commit()
+        file?.environment.trickle()
     }
 
     /// Everything was read: what does it come to?

@@ -58,8 +58,11 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     ///   - name: of the thread; the system shows its first 15 bytes.
     ///   - busyWaitNanoseconds: How long the thread may look for posted work before it sleeps,
     ///     while such work comes at shorter intervals than this. 0: never.
+    ///   - yieldsToOthers: its work is long, and other threads go first wherever they want to.
     /// - Throws: when the system is out of descriptors or threads.
-    public init(name: String, busyWaitNanoseconds: UInt64 = 0) throws(TransportError) {
+    public init(
+        name: String, busyWaitNanoseconds: UInt64 = 0, yieldsToOthers: Bool = false
+    ) throws(TransportError) {
         self.name = name
         busyWait = BusyWait(window: busyWaitNanoseconds)
         looksForWork = busyWaitNanoseconds > 0
@@ -79,7 +82,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         }
         uv_idle_init(uv, pollAgain)
         do {
-            thread = try LoopThread(name: name) { self.run() }
+            thread = try LoopThread(name: name, yieldsToOthers: yieldsToOthers) { self.run() }
         } catch {
             closeOwnHandles()
             uv_run(uv, UV_RUN_DEFAULT)

@@ -97,7 +97,7 @@ struct LaggingMemberTests {
         let leader = try #require(world.leader)
         #expect(leader.status.term == term)
         // The burst that a pause allows is 4 MiB.
-        let beyond = UInt64(max(0, world.bytesOnLanes - 5 << 20))
+        let beyond = UInt64(max(0, world.chunksOnLanes * SnapshotMessage.contentBytes - 5 << 20))
         let least = beyond * 1_000_000_000 / settings.bytesPerSecond
         #expect(leader.heard.tookNanoseconds >= least)
         #expect(leader.heard.tookNanoseconds > 1_000_000_000)

@@ -328,6 +328,7 @@ final class HeardSnapshots: SnapshotEvents, @unchecked Sendable {
         tookNanoseconds = nanoseconds
         lines.append(failure.map { "not sent to \(member.hex): \($0)" } ?? "sent to \(member.hex)")
     }
+    func spooled(nanoseconds: UInt64) {}
     func notMade(_ error: any Error) { lines.append("not made: \(error)") }
     func receiving(_ snapshot: SnapshotDescription, from member: MemberID) {
         lines.append("receives from \(member.hex)")
