@@ -99,7 +99,11 @@ let package = Package(
         // Programs.
         .executableTarget(
             name: "cairn", dependencies: ["Node"], path: "Sources/Tools/cairn",
-            swiftSettings: swiftSettings),
+            swiftSettings: swiftSettings,
+            // The program to deploy brings Swift's runtime along, of which it needs a part.
+            linkerSettings: [
+                .unsafeFlags(["-static-stdlib"], .when(configuration: .release))
+            ]),
         .executableTarget(
             name: "cairn-bench",
             dependencies: [

@@ -61,9 +61,10 @@ public struct LeaseID: Hashable, Comparable, Sendable {
 }
 
 /// A proposal or read request of one member, unique in the cluster (reference: ondisk.md, IDs).
-public struct RequestID: Hashable, Sendable {
+public struct RequestID: Hashable, Comparable, Sendable {
     public let rawValue: UInt64
     @inlinable public init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// A watcher of a Watch stream.

@@ -17,6 +17,7 @@ struct ProposalLedger {
 
     /// Ascending by index.
     private var lines: Deque<Line> = []
+    var count: Int { lines.count }
     /// Bytes of the entries that are listed.
     private(set) var bytes = 0
 

@@ -19,6 +19,11 @@ extension RaftCore {
         }
     }
 
+    /// Nobody leads for all that is known here, so nobody is disturbed sooner than is fair.
+    mutating func advanceElection(by ticks: Int) {
+        if role == .follower, leader == .none { electionElapsed += ticks }
+    }
+
     private mutating func tickLeader() {
         heartbeatElapsed += 1
         tickTransfer()

@@ -37,6 +37,8 @@ public struct RaftCore: Equatable, Sendable {
         case tick(dice: UInt64)
         /// Stand for election now.
         case campaign
+        /// Count so many ticks of the election timeout as over, unless a leader is known.
+        case advanceElection(ticks: Int)
         case received(Message)
         case propose([ProposedEntry])
         /// A local read asks which index it must see applied.
@@ -140,6 +142,7 @@ public struct RaftCore: Equatable, Sendable {
         switch event {
         case .tick(let dice): tick(dice)
         case .campaign: campaignIfAllowed()
+        case .advanceElection(let ticks): advanceElection(by: ticks)
         case .received(let message): receive(message)
         case .propose(let entries): actions.proposal = propose(entries)
         case .read(let context): read(ReadRequest(member: id, context: context))

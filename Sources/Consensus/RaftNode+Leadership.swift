@@ -73,7 +73,10 @@ extension RaftNode {
             endTransfers { $0 == leader ? .success(()) : .failure(.leaderChanged(to: leader)) }
         }
         if hadLeader {
-            for waiter in reads.abandonRound() { waiter.readFailed(.leaderChanged) }
+            for waiter in reads.abandonRound() {
+                counters.failedReads.increment()
+                waiter.readFailed(.leaderChanged)
+            }
             askForReads()
         } else if let context = reads.askAgain(tick: ticks, patience: 0) {
             handle(.read(context))

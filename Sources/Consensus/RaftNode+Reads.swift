@@ -24,9 +24,11 @@ extension RaftNode {
 
     func tickReads() {
         for waiter in reads.expire(before: ticks - options.requestTicks) {
+            counters.failedReads.increment()
             waiter.readFailed(.timedOut)
         }
         if let context = reads.askAgain(tick: ticks, patience: options.readRetryTicks) {
+            counters.slowReads.increment()
             handle(.read(context))
         }
         askForReads()

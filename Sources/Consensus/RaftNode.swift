@@ -47,9 +47,13 @@ public actor RaftNode {
     var postponed: [Entry] = []
     var hasAppliedInTurn = false
     var campaignsWhenCaughtUp = false
+    /// Whether the first election timeout is still to be shortened.
+    var isFirstElection = false
 
     var ticks = 0
     var timer: (any TimerHandle)?
+    private var tickedAt: MonotonicTime?
+    let counters: RaftCounters
     var knownApplied = LogIndex.zero
     var knownLeader = MemberID.none
     /// The one it was noticed in.
@@ -65,7 +69,7 @@ public actor RaftNode {
         id: MemberID, options: RaftNodeOptions = RaftNodeOptions(),
         restoring state: RestoredState, on executor: any ActorExecutor, store: any EntryStore,
         peers: any PeerSender, machine: any StateMachine, snapshotter: (any Snapshotter)? = nil,
-        random: any RandomSource, logger: Logger
+        random: any RandomSource, counters: RaftCounters = RaftCounters(), logger: Logger
     ) throws(RestoreError) {
         core = try RaftCore(id: id, options: options.raft, restoring: state)
         self.id = id
@@ -77,6 +81,7 @@ public actor RaftNode {
         self.machine = machine
         self.snapshotter = snapshotter
         self.random = random
+        self.counters = counters
         self.logger = logger
         gate = WriteGate(limit: options.maxWrites)
         reads = ReadBarriers(firstContext: random.next())
@@ -86,6 +91,7 @@ public actor RaftNode {
     public func start() {
         logStart()
         campaignsWhenCaughtUp = core.isOnlyVoter
+        isFirstElection = options.advancesElection && !core.isOnlyVoter
         hasAppliedInTurn = false
         alone {
             perform(core.start())
@@ -114,7 +120,8 @@ public actor RaftNode {
             id: core.id, role: core.role, term: core.term, leader: core.leader, last: core.last,
             stored: core.stored, committed: core.committed, applied: core.applied,
             confState: core.confState, isLearner: core.isLearner,
-            transferTarget: core.transferTarget, storageFailure: storageFailure)
+            transferTarget: core.transferTarget, storageFailure: storageFailure,
+            pendingProposals: gathered.count + ledger.count)
     }
 }
 
@@ -154,6 +161,8 @@ extension RaftNode {
         guard !isStopped else { return }
         scheduleTick()
         ticks += 1
+        countLateHeartbeat()
+        advanceFirstElection()
         handle(.tick(dice: random.next()))
         tickReads()
         tickTransfers()
@@ -163,6 +172,30 @@ extension RaftNode {
         } else {
             flushAtTurnEnd()
         }
+    }
+
+    private func countLateHeartbeat() {
+        let now = executor.now
+        if core.role == .leader, let tickedAt,
+            now.nanoseconds(since: tickedAt) > 2 * options.tickNanoseconds
+        {
+            counters.lateHeartbeats.increment()
+        }
+        tickedAt = now
+    }
+
+    /// Who has just started and reaches a quorum would have heard of a leader by now: two ticks
+    /// more are enough to wait.
+    private func advanceFirstElection() {
+        guard isFirstElection else { return }
+        guard ticks > 1, core.leader == .none, ticks <= options.firstTicks else {
+            isFirstElection = core.leader == .none && ticks <= options.firstTicks
+            return
+        }
+        let reached = core.membership.quorum.result { $0 == id || peers.reaches($0) ? true : nil }
+        guard reached == .won else { return }
+        isFirstElection = false
+        handle(.advanceElection(ticks: options.raft.electionTicks - 2))
     }
 
     func persist(_ write: LogWrite) {

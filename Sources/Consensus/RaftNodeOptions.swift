@@ -7,6 +7,9 @@ public struct RaftNodeOptions: Sendable {
     public var raft = RaftOptions()
     /// One tick (etcd: --heartbeat-interval).
     public var tickNanoseconds: UInt64 = 100_000_000
+    /// Whether a start that reaches a quorum skips most of the first election timeout (etcd:
+    /// --initial-election-tick-advance).
+    public var advancesElection = false
     /// Commit index ahead of applied beyond which proposals are refused (etcd: 5000).
     public var maxApplyLag = 5000
     /// The same for proposals that should go first (etcd: 10000).
@@ -26,12 +29,32 @@ public struct RaftNodeOptions: Sendable {
     var requestTicks: Int {
         Int((5_000_000_000 + tickNanoseconds - 1) / tickNanoseconds) + 2 * raft.electionTicks
     }
+    /// How long a start looks for the others before it counts as any other time: 5 s, as etcd.
+    var firstTicks: Int { Int(5_000_000_000 / tickNanoseconds) }
     var readRetryTicks: Int { max(1, Int(readRetryNanoseconds / tickNanoseconds)) }
 }
 
 /// Which limit a proposal is measured by when applying lags.
 public enum ProposalPriority: Hashable, Sendable {
     case normal, high
+}
+
+/// What is counted of a node. On its executor; read from any thread.
+public struct RaftCounters: Sendable {
+    /// Heartbeats of a leader that came more than an interval late.
+    public let lateHeartbeats: Counter
+    public let failedReads: Counter
+    /// Rounds of reads that had to be asked for again.
+    public let slowReads: Counter
+
+    public init(
+        lateHeartbeats: Counter = Counter(), failedReads: Counter = Counter(),
+        slowReads: Counter = Counter()
+    ) {
+        self.lateHeartbeats = lateHeartbeats
+        self.failedReads = failedReads
+        self.slowReads = slowReads
+    }
 }
 
 /// How a node stands.
@@ -49,4 +72,6 @@ public struct RaftStatus: Hashable, Sendable {
     /// Who is to lead next, if leadership is being handed over.
     public var transferTarget: MemberID?
     public var storageFailure: EntryStoreFailure?
+    /// Entries of this member that are gathered, or in its log and not applied.
+    public var pendingProposals: Int
 }

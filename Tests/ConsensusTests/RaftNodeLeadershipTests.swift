@@ -46,6 +46,26 @@ import Testing
         return outcome
     }
 
+    // MARK: The first election
+
+    @Test(
+        "A start that reaches a quorum skips most of the first timeout",
+        arguments: [true, false])
+    func firstElection(advances: Bool) throws {
+        let network = PlayedNetwork(DeterministicExecutor())
+        var options = RaftNodeOptions()
+        options.advancesElection = advances
+        // One of the three is down.
+        let rigs = try [1, 2].map {
+            try Rig(id: $0, .fresh(1, 2, 3), options: options, network: network)
+        }
+        for rig in rigs { rig.start() }
+        network.executor.advance(byMilliseconds: 990)
+        #expect(rigs.contains { $0.status.role == .leader } == advances)
+        network.executor.advance(byMilliseconds: 2000)
+        #expect(rigs.contains { $0.status.role == .leader })
+    }
+
     // MARK: Transfer
 
     @Test("The target leads within a few messages, and whoever asked is told")

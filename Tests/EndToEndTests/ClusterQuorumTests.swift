@@ -70,7 +70,7 @@ extension EndToEnd {
             survivor.end(by: SIGKILL)
             try survivor.start()
             let keys = try cluster.etcdctl("get", "", "--from-key", "--keys-only", at: [2])
-            #expect(keys.split(separator: "\n").count == 11)
+            #expect(keys.split(separator: "\n").count == 11, "\(keys)")
             // The dead are strangers now.
             let stranger = cluster.members[0]
             try stranger.launch()

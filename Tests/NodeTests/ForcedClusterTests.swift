@@ -37,19 +37,19 @@ struct ForcedClusterTests {
         }
     }
 
-    @Test("It removes them all, behind what is committed, as committed as that")
+    @Test("It removes them all, behind all that may have been acknowledged, and commits both")
     func removal() throws {
         let before = state(
             ConfState(voters: [1, 2, 3].map(MemberID.init), learners: [MemberID(4)]),
             through: 16, commit: 14)
         let forced = try ForcedCluster(of: own, from: before)
         #expect(forced.removed == [2, 3, 4].map(MemberID.init))
-        #expect(forced.discarded == 2)
-        #expect(forced.added.map(\.index.rawValue) == [15, 16, 17])
+        #expect(forced.discarded == 0)
+        #expect(forced.added.map(\.index.rawValue) == [17, 18, 19])
         #expect(forced.added.allSatisfy { $0.term == Term(4) })
         #expect(try changes(forced).map(\.kind) == [.removeNode, .removeNode, .removeNode])
-        #expect(forced.state.entries.map(\.index.rawValue) == Array(11...17))
-        #expect(forced.state.hardState.commit == LogIndex(17))
+        #expect(forced.state.entries.map(\.index.rawValue) == Array(11...19))
+        #expect(forced.state.hardState.commit == LogIndex(19))
         #expect(forced.state.applied == LogIndex(12), "the rest is applied by the start")
     }
 
@@ -65,6 +65,8 @@ struct ForcedClusterTests {
             ])
         let forced = try ForcedCluster(of: own, from: before)
         #expect(forced.removed == [MemberID(5)])
+        #expect(forced.discarded == 1)
+        #expect(forced.added.map(\.index.rawValue) == [15], "in the place of what is lost")
     }
 
     @Test("A learner becomes a voter before the voters go")
@@ -76,12 +78,13 @@ struct ForcedClusterTests {
         #expect(try changes(forced).first?.node == own)
     }
 
-    @Test("Who is alone already only loses what is not committed")
+    @Test("Who is alone already has all of its log, and nothing is added")
     func alone() throws {
         let before = state(ConfState(voters: [own]), through: 13, commit: 12)
         let forced = try ForcedCluster(of: own, from: before)
-        #expect(forced.added.isEmpty && forced.discarded == 1)
-        #expect(forced.state.hardState == before.hardState)
+        #expect(forced.added.isEmpty && forced.discarded == 0)
+        #expect(forced.state.entries == before.entries)
+        #expect(forced.state.hardState.commit == LogIndex(13))
     }
 
     @Test("Who was removed stays so")

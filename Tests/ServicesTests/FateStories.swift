@@ -170,7 +170,7 @@ struct FateStories {
         "What Raft says is told in etcd's words",
         arguments: [
             (ProposalDrop.refused(.tooManyRequests), Status.tooManyRequests),
-            (.refused(.noLeader), .noLeader),
+            (.refused(.noLeader), .requestTimeout),
             (.refused(.stopped), .stopped),
             (.stopped, .stopped),
             (.overwritten, .leaderChanged),

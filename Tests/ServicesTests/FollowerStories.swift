@@ -83,6 +83,53 @@ struct FollowerStories {
         #expect(try member.everything().hasPrefix("[a=1 2 2 1, b=1 3 3 1]"))
     }
 
+    @Test("A write whose time is over is told what may be the reason")
+    func reasons() throws {
+        let (member, b, c) = try follower()
+        func pass(halfSeconds: Int, under leader: MemberID, _ term: UInt64) {
+            for _ in 0..<halfSeconds {
+                member.hear(
+                    from: leader, term: Term(term), .heartbeat(commit: .zero, round: .none))
+                member.advance(milliseconds: 500)
+            }
+        }
+        member.others.connected = [b: 60_000_000_000]
+        let slow = member.put("a", "1")
+        pass(halfSeconds: 15, under: b, 5)
+        #expect(slow.failure == .requestTimeout)
+
+        // The leader was not reached all the while.
+        member.others.connected = [b: 3_000_000_000]
+        let unreached = member.put("a", "1")
+        pass(halfSeconds: 15, under: b, 5)
+        #expect(unreached.failure == .timeoutDueToConnectionLost)
+
+        // It began within two election timeouts before the present leader's time.
+        let orphaned = member.put("a", "1")
+        pass(halfSeconds: 3, under: b, 5)
+        member.led(by: c, term: Term(6))
+        member.others.connected = [c: 60_000_000_000]
+        pass(halfSeconds: 12, under: c, 6)
+        #expect(orphaned.failure == .timeoutDueToLeaderFail)
+    }
+
+    @Test("A change of members that the leader lost is proposed again; an update is not")
+    func changeAgain() throws {
+        let (member, b, _) = try follower()
+        let urlD = "http://d:1"
+        let added = member.addMember([urlD], isLearner: true)
+        let updated = member.updateMember(PlayedMember.identity.member, ["http://a:2"])
+        #expect(member.others.takeConfChanges(to: b).count == 2)
+        member.advance(milliseconds: 500)
+        let again = member.others.takeConfChanges(to: b)
+        #expect(again.count == 1)
+        member.led(by: b, term: Term(5), again, kind: .configurationChange)
+        #expect(added.message != nil)
+        member.advance(milliseconds: 1000)
+        #expect(member.others.takeConfChanges(to: b).isEmpty, "it is answered")
+        #expect(updated.answer == nil)
+    }
+
     @Test("What an old leader had replicated is answered in the new one's term")
     func replicated() throws {
         let (member, b, c) = try follower()
@@ -125,6 +172,23 @@ struct LeaderQuestionStories {
         }
         answer(try #require(member.others.takeCall()), .failure(.memberNotLearner), member)
         #expect(promoted.failure == .memberNotLearner)
+    }
+
+    @Test("A thousand are asked at once; the others wait for their turn")
+    func many() throws {
+        let (member, b, _) = try follower()
+        let callers = (0..<1003).map { _ in member.promoteMember(b) }
+        let first = member.others.takeCalls()
+        #expect(first.count == 1000)
+        for call in first.prefix(2) { answer(call, .failure(.memberNotLearner), member) }
+        #expect(member.others.takeCalls().count == 2)
+        #expect(callers.count { $0.failure == .memberNotLearner } == 2)
+        let life = member.life
+        life.core.turn {
+            life.raft.assumeIsolated { $0.stop() }
+            life.applier.assumeIsolated { $0.detach() }
+        }
+        #expect(callers.count { $0.failure == .stopped } == 1, "who was never asked")
     }
 
     @Test("The next leader is asked when the old one is gone")

@@ -140,7 +140,7 @@ struct RequestDeadlinesTests {
     private final class Waiter: Expiring {
         var isSettled = false
         private(set) var expired = 0
-        func expire() {
+        func expire(_ status: Status) {
             expired += 1
             isSettled = true
         }
@@ -157,12 +157,12 @@ struct RequestDeadlinesTests {
         for (place, waiter) in waiters.enumerated() {
             deadlines.add(waiter, now: at(UInt64(place) * 10))
         }
-        deadlines.expire(now: at(99))
+        deadlines.expire(now: at(99)) { _ in .requestTimeout }
         #expect(waiters.map(\.expired) == [0, 0, 0])
-        deadlines.expire(now: at(110))
+        deadlines.expire(now: at(110)) { _ in .requestTimeout }
         #expect(waiters.map(\.expired) == [1, 1, 0])
-        deadlines.expire(now: at(1000))
-        deadlines.expire(now: at(2000))
+        deadlines.expire(now: at(1000)) { _ in .requestTimeout }
+        deadlines.expire(now: at(2000)) { _ in .requestTimeout }
         #expect(waiters.map(\.expired) == [1, 1, 1])
         #expect(deadlines.count == 0)
     }
@@ -176,7 +176,7 @@ struct RequestDeadlinesTests {
             waiter.isSettled = true
         }
         #expect(deadlines.count == 1)
-        deadlines.expire(now: at(1000))
+        deadlines.expire(now: at(1000)) { _ in .requestTimeout }
         #expect(deadlines.count == 0)
     }
 }

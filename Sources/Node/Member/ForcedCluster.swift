@@ -1,5 +1,9 @@
 // -force-new-cluster: a member whose cluster has lost its quorum for good goes on alone, with the data
 // it has (etcd: restartAsStandaloneNode). Ids stay as they are; new members may join it.
+//
+// etcd cuts off what it does not know to be committed. Here it stays: the commit index reaches the
+// disk behind its entries, so among them may be what was acknowledged. Only from a change of the
+// membership on nothing is kept, for that would not have been proposed here.
 
 import API
 import Consensus
@@ -12,13 +16,13 @@ struct ForcedCluster: Sendable {
     /// The last entries of `state`, not on disk yet. The first voids what stands at its place.
     let added: [Entry]
     let removed: [MemberID]
-    /// Entries of which nobody knows any more whether they were committed.
+    /// Entries from a change of the membership on of which nobody knows whether it was committed.
     let discarded: Int
 
     /// - Parameter state: all that is on disk.
     /// - Throws: `RecoveryError` when the cluster goes on without this member by its own choice.
     init(of member: MemberID, from state: RestoredState) throws(RecoveryError) {
-        let commit = state.hardState.commit
+        let commit = Self.end(of: state)
         var (voters, learners) = (Set(state.confState.voters), Set(state.confState.learners))
         voters.formUnion(state.confState.votersOutgoing)
         learners.formUnion(state.confState.learnersNext)
@@ -54,5 +58,12 @@ struct ForcedCluster: Sendable {
         forced.entries = kept + added
         forced.hardState.commit = commit + added.count
         self.state = forced
+    }
+
+    /// The last entry that counts as committed.
+    private static func end(of state: RestoredState) -> LogIndex {
+        let commit = state.hardState.commit
+        let change = state.entries.first { $0.index > commit && $0.kind != .normal }
+        return change?.index.previous ?? max(commit, state.entries.last?.index ?? .zero)
     }
 }

@@ -77,7 +77,7 @@ struct MemberActors: Sendable {
             id: identity.member, options: RaftNodeOptions(configuration),
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
             peers: raftPeers, machine: applier, snapshotter: snapshotter, random: random,
-            logger: loggerOf("raft"))
+            counters: metrics.raft.node, logger: loggerOf("raft"))
         raftPeers.attach(raft)
         snapshotter.attach(raft)
         events.follow(peers)
@@ -167,6 +167,7 @@ extension RaftNodeOptions {
         self.init()
         raft.electionTicks = configuration.raft.electionTicks
         raft.preVote = configuration.raft.preVote
+        advancesElection = configuration.raft.advancesInitialElectionTicks
         raft.retainedEntries = Int(clamping: configuration.raft.snapshotCatchUpEntries)
         tickNanoseconds = configuration.raft.heartbeatNanoseconds
     }
@@ -202,7 +203,25 @@ extension ApplierCounters {
             authRevision: store.authRevision,
             times: ApplierTimes(
                 served: store.rangeTime, failed: store.failedRangeTime, hash: store.hashTime,
-                hashOfRevision: store.revisionHashTime, stopwatch: stopwatch))
+                hashOfRevision: store.revisionHashTime, stopwatch: stopwatch),
+            failedProposals: metrics.raft.failedProposals,
+            promotions: PromotionCounters(metrics.registry))
+    }
+}
+
+extension PromotionCounters {
+    init(_ registry: MetricsRegistry) {
+        let successes = registry.counter(
+            "etcd_server_learner_promote_successes",
+            "The total number of successful learner promotions while this member is leader.")
+        self.init(successes: successes) { reason in
+            registry.counter(
+                "etcd_server_learner_promote_failures",
+                "The total number of failed learner promotions (likely learner not ready) while "
+                    + "this member is leader.",
+                ("Reason", reason)
+            ).increment()
+        }
     }
 }
 

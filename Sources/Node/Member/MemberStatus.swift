@@ -35,6 +35,9 @@ final class MemberStatus: ServerStatus {
         let raft = actors.raft.enter { $0.status }
         metrics.raft.committed.set(Int64(raft.committed.rawValue))
         metrics.raft.applied.set(Int64(raft.applied.rawValue))
+        metrics.raft.isLearner.set(raft.isLearner ? 1 : 0)
+        let forwarded = actors.applier.enter { $0.forwardedProposals }
+        metrics.raft.pendingProposals.set(Int64(raft.pendingProposals + forwarded))
         metrics.disk.walWrittenBytes.set(Int64(clamping: actors.log.metrics().bytesWritten))
         let store = actors.store.enter { store in
             (

@@ -2,6 +2,7 @@
 // component that updates it; what is only shown is read at the scrape.
 
 import API
+import Consensus
 
 /// Made once per member; its instruments are updated from any thread.
 public struct ServerMetrics: Sendable {
@@ -82,6 +83,9 @@ public struct RaftMetrics: Sendable {
     public let committed: Gauge
     /// The highest applied index.
     public let applied: Gauge
+    public let pendingProposals: Gauge
+    public let failedProposals: Counter
+    public let node: RaftCounters
 
     init(_ registry: MetricsRegistry) {
         hasLeader = registry.gauge(
@@ -96,6 +100,20 @@ public struct RaftMetrics: Sendable {
             "etcd_server_proposals_committed_total", "The highest committed Raft index.")
         applied = registry.gauge(
             "etcd_server_proposals_applied_total", "The highest applied Raft index.")
+        pendingProposals = registry.gauge(
+            "etcd_server_proposals_pending", "The current number of pending proposals.")
+        failedProposals = registry.counter(
+            "etcd_server_proposals_failed_total", "The total number of failed proposals seen.")
+        node = RaftCounters(
+            lateHeartbeats: registry.counter(
+                "etcd_server_heartbeat_send_failures_total",
+                "The total number of leader heartbeats that were late."),
+            failedReads: registry.counter(
+                "etcd_server_read_indexes_failed_total",
+                "The total number of failed read indexes seen."),
+            slowReads: registry.counter(
+                "etcd_server_slow_read_indexes_total",
+                "The total number of read indexes not in sync with the leader's in time."))
     }
 }
 

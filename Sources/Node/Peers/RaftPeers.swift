@@ -102,6 +102,11 @@ public final class RaftPeers: @unchecked Sendable {
         return new
     }
 
+    /// Whoever has no link is counted as nobody in particular: anybody can make ids up.
+    private func instruments(ofCaller member: MemberID) -> PeerMetrics.Instruments {
+        instruments(of: links.status(of: member) == nil ? .none : member)
+    }
+
     // MARK: The end of a turn
 
     private func atTurnEnd() {
@@ -184,7 +189,7 @@ extension RaftPeers: PeerReceiver {
     public func received(
         _ message: sending UnsafeRawBufferPointer, from member: MemberID, on lane: PeerLane
     ) throws(PeerMessageRefusal) {
-        let instruments = instruments(of: member)
+        let instruments = instruments(ofCaller: member)
         instruments.receivedBytes.increment(by: UInt64(message.count))
         do throws(PeerFrameError) {
             let decoded = try Message(decodingFrame: message)

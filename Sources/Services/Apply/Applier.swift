@@ -64,8 +64,15 @@ package actor Applier: StateMachine {
     /// Who has a say, and since which entry.
     var confState = (state: ConfState(), since: LogIndex.zero)
     var leader = MemberID.none {
-        didSet { presence.hasLeader = leader != .none }
+        didSet {
+            presence.hasLeader = leader != .none
+            if leader != .none, leader != oldValue { electedAt = executor.now }
+        }
     }
+    /// When `leader` was seen to lead.
+    private var electedAt: MonotonicTime?
+    /// What is asked of the leader for callers of this member.
+    var questions = LeaderQuestions()
     /// Asked by every call on the threads of the connections.
     package nonisolated let presence = MemberPresence()
     nonisolated let health = ServingHealth()
@@ -198,10 +205,11 @@ package actor Applier: StateMachine {
         observers = KeyObservers()
         for entry in postponed { (entry.proposal as? ClientProposal)?.dropped(.stopped) }
         postponed = []
-        for proposal in forwarded.values { proposal.refuse(.stopped) }
+        for id in forwarded.keys.sorted() { forwarded[id]?.refuse(.stopped) }
         stopHeldAnswers()
+        for question in questions.takeWaiting() { question.stop() }
         for giveUp in tokenWaits.takeAll() { giveUp() }
-        for change in changes.values { change.answer(.failure(.stopped)) }
+        for id in changes.keys.sorted() { changes[id]?.answer(.failure(.stopped)) }
         changes = [:]
         forwarded = [:]
         deadlines.removeAll()
@@ -386,6 +394,9 @@ extension Applier {
     /// The proposal is under way: its caller is told when it takes too long.
     func limitTime(of proposal: ClientProposal) { deadlines.add(proposal, now: executor.now) }
 
+    /// Proposals that another leader was sent.
+    package var forwardedProposals: Int { forwarded.count }
+
     /// Requests whose time is limited, those that were answered behind an older one included.
     var timedRequests: Int { deadlines.count }
 
@@ -401,9 +412,30 @@ extension Applier {
     private func refuseOutdated(by entry: Entry) {
         guard entry.term != appliedTerm else { return }
         appliedTerm = entry.term
-        for (id, proposal) in forwarded where proposal.forwardedIn < appliedTerm {
-            forwarded[id] = nil
-            proposal.refuse(.timeoutDueToLeaderFail)
+        let outdated = forwarded.filter { $0.value.forwardedIn < appliedTerm }.keys.sorted()
+        for id in outdated { forwarded.removeValue(forKey: id)?.refuse(.timeoutDueToLeaderFail) }
+    }
+
+    /// What a caller is told whose time is over: as far as can be seen, why (etcd:
+    /// parseProposeCtxErr).
+    private func timeoutStatus(of begun: MonotonicTime) -> Status {
+        let electionNanoseconds = settings.leases.extensionNanoseconds
+        if let electedAt, begun < electedAt,
+            electedAt.nanoseconds(since: begun) < 2 * electionNanoseconds
+        {
+            return .timeoutDueToLeaderFail
+        }
+        let age = executor.now.nanoseconds(since: begun)
+        func isConnected(_ member: MemberID) -> Bool {
+            member == identity.member || (others.connectedTime(of: member) ?? 0) >= age
+        }
+        switch leader {
+        case .none: return .requestTimeout
+        case identity.member:
+            let members = membership.sorted
+            let count = members.count { isConnected($0.id) }
+            return count > members.count / 2 ? .requestTimeout : .timeoutDueToConnectionLost
+        default: return isConnected(leader) ? .requestTimeout : .timeoutDueToConnectionLost
         }
     }
 
@@ -414,7 +446,9 @@ extension Applier {
         executor.schedule(afterNanoseconds: Self.sweepNanoseconds) { [weak self] in
             guard let self else { return }
             assumeIsolated { applier in
-                applier.deadlines.expire(now: applier.executor.now)
+                applier.deadlines.expire(now: applier.executor.now) {
+                    applier.timeoutStatus(of: $0)
+                }
                 applier.forwarded = applier.forwarded.filter { !$0.value.isSettled }
                 applier.changes = applier.changes.filter { !$0.value.isSettled }
                 for giveUp in applier.tokenWaits.takeOutdated() { giveUp() }

@@ -16,12 +16,17 @@ package struct ApplierCounters: Sendable {
     package let times: ApplierTimes
     /// The revision of users and roles.
     package let authRevision: Gauge
+    /// Requests that were not proposed, were lost, or took too long.
+    package let failedProposals: Counter
+    package let promotions: PromotionCounters
 
     package init(
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
         txns: Counter = Counter(), putBytes: Gauge = Gauge(),
         leases: LeaseCounters = LeaseCounters(), authRevision: Gauge = Gauge(),
-        times: ApplierTimes = ApplierTimes()
+        times: ApplierTimes = ApplierTimes(),
+        failedProposals: Counter = Counter(),
+        promotions: PromotionCounters = PromotionCounters()
     ) {
         self.puts = puts
         self.ranges = ranges
@@ -31,6 +36,8 @@ package struct ApplierCounters: Sendable {
         self.leases = leases
         self.authRevision = authRevision
         self.times = times
+        self.failedProposals = failedProposals
+        self.promotions = promotions
     }
 }
 
@@ -56,5 +63,20 @@ package struct ApplierTimes: Sendable {
         self.failed = failed
         self.hash = hash
         self.hashOfRevision = hashOfRevision
+    }
+}
+
+/// Promotions of learners by this member, as the leader.
+package struct PromotionCounters: Sendable {
+    package let successes: Counter
+    /// Told what the caller is told.
+    package let failed: @Sendable (_ reason: String) -> Void
+
+    package init(
+        successes: Counter = Counter(),
+        failed: @escaping @Sendable (_ reason: String) -> Void = { _ in }
+    ) {
+        self.successes = successes
+        self.failed = failed
     }
 }

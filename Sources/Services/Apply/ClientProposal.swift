@@ -78,16 +78,18 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
     func refuse(_ status: Status) {
         if !isSettled {
             isSettled = true
+            applier.counters.failedProposals.increment()
             reply.fail(status)
         }
         releaseArena()
     }
 
     /// The caller is told, but the entry may still come, so the operation is kept.
-    func expire() {
+    func expire(_ status: Status) {
         guard !isSettled else { return }
         isSettled = true
-        reply.fail(.requestTimeout)
+        applier.counters.failedProposals.increment()
+        reply.fail(status)
     }
 
     private func releaseArena() {

@@ -31,23 +31,32 @@ final class MembershipProposal: Proposal, Expiring, @unchecked Sendable {
         done(result)
     }
 
-    func expire() { answer(.failure(.requestTimeout)) }
+    func expire(_ status: Status) { answer(.failure(status)) }
 
     func dropped(_ reason: ProposalDrop) {
         // Another change is on its way, as is usual right after one: it will not take long.
         if case .refused(.configurationChangePending) = reason {
-            return applier.assumeIsolated { $0.proposeLater(self) }
+            return applier.assumeIsolated {
+                $0.proposeLater(self, after: Applier.refusedNanoseconds)
+            }
         }
         answer(.failure(Status(reason)))
     }
 
-    func forwarded() {}
+    /// A leader tells nobody that it refused another's change because of one under way: so it is
+    /// proposed again until its answer is there. The second of two that come through is refused as
+    /// they are applied, but for an update: that one would undo what came between.
+    func forwarded() {
+        if case .update = change { return }
+        applier.assumeIsolated { $0.proposeLater(self, after: Applier.forwardedNanoseconds) }
+    }
 }
 
 extension Applier {
     /// Changes that may be under way by this member.
     private static let changesLimit = 1000
-    private static let retryNanoseconds: UInt64 = 50_000_000
+    fileprivate static let refusedNanoseconds: UInt64 = 50_000_000
+    fileprivate static let forwardedNanoseconds: UInt64 = 500_000_000
 
     /// Proposes a change of the membership.
     func propose(_ proposal: MembershipProposal) {
@@ -59,9 +68,11 @@ extension Applier {
         submit(proposal)
     }
 
-    /// What was refused only for now, as long as anybody waits for it.
-    fileprivate func proposeLater(_ proposal: MembershipProposal) {
-        executor.schedule(afterNanoseconds: Self.retryNanoseconds) { [weak self] in
+    /// What was refused only for now, or may be lost, as long as anybody waits for it.
+    fileprivate func proposeLater(
+        _ proposal: MembershipProposal, after nanoseconds: UInt64
+    ) {
+        executor.schedule(afterNanoseconds: nanoseconds) { [weak self] in
             self?.assumeIsolated { applier in
                 if !proposal.isSettled { applier.submit(proposal) }
             }

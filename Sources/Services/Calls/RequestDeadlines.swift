@@ -10,14 +10,14 @@ import DequeModule
 /// A request that may have to be given up.
 protocol Expiring: AnyObject {
     var isSettled: Bool { get }
-    /// Tells the caller that the time is over.
-    func expire()
+    /// Tells the caller that the time is over, and what may be the reason.
+    func expire(_ status: Status)
 }
 
 /// The requests under way, by age. Confined to one executor.
 struct RequestDeadlines {
     private struct Waiting {
-        let deadline: MonotonicTime
+        let begun: MonotonicTime
         let request: any Expiring
     }
     private var queue: Deque<Waiting> = []
@@ -30,19 +30,20 @@ struct RequestDeadlines {
     /// Takes a request that begins now.
     mutating func add(_ request: any Expiring, now: MonotonicTime) {
         while let first = queue.first, first.request.isSettled { queue.removeFirst() }
-        queue.append(
-            Waiting(
-                deadline: now.advanced(byNanoseconds: timeoutNanoseconds), request: request))
+        queue.append(Waiting(begun: now, request: request))
     }
 
     /// Lets all go, untold.
     mutating func removeAll() { queue.removeAll() }
 
     /// Gives up what is due.
-    mutating func expire(now: MonotonicTime) {
-        while let first = queue.first, first.deadline <= now || first.request.isSettled {
+    /// - Parameter status: what those are told that began then.
+    mutating func expire(now: MonotonicTime, _ status: (_ begun: MonotonicTime) -> Status) {
+        while let first = queue.first,
+            first.request.isSettled || now.nanoseconds(since: first.begun) >= timeoutNanoseconds
+        {
             queue.removeFirst()
-            if !first.request.isSettled { first.request.expire() }
+            if !first.request.isSettled { first.request.expire(status(first.begun)) }
         }
     }
 }

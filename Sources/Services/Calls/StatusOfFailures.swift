@@ -8,7 +8,8 @@ extension Status {
     init(_ drop: ProposalDrop) {
         switch drop {
         case .refused(.tooManyRequests): self = .tooManyRequests
-        case .refused(.noLeader): self = .noLeader
+        // Raft kept it for as long as a request may take.
+        case .refused(.noLeader): self = .requestTimeout
         case .refused(.configurationChangePending), .refused(.invalidConfigurationChange),
             .refused(.leadershipTransfer), .refused(.stopped), .stopped:
             self = .stopped

@@ -81,8 +81,10 @@ struct ClusterService: Sendable {
             let message = [UInt8](bytes)
             applier.executor.post {
                 applier.assumeIsolated { applier in
-                    LeaderQuestion(of: applier, .promote, message) { applier in
+                    LeaderQuestion(of: applier, .promote, message) { applier, question in
                         applier.promote(id, requestID: requestID) { result in
+                            if case .failure(.notLeader) = result { return question.again() }
+                            question.settled()
                             applier.assumeIsolated { $0.answer(result, reply) }
                         }
                     } done: { result in

@@ -75,7 +75,16 @@ extension Applier {
         _ id: MemberID, requestID: RequestID,
         done: @escaping @Sendable (Result<Membership, Status>) -> Void
     ) {
-        if let refusal = refusal(ofPromoting: id) { return done(.failure(refusal)) }
-        change(.promote(id), id: requestID, done: done)
+        let counted: @Sendable (Result<Membership, Status>) -> Void = { [counters] result in
+            switch result {
+            case .success: counters.promotions.successes.increment()
+            // Another member leads, and is asked.
+            case .failure(.notLeader): break
+            case .failure(let status): counters.promotions.failed(status.message)
+            }
+            done(result)
+        }
+        if let refusal = refusal(ofPromoting: id) { return counted(.failure(refusal)) }
+        change(.promote(id), id: requestID, done: counted)
     }
 }

@@ -94,7 +94,8 @@ struct LeaseService: Sendable {
             let message = bytes.asking(caller)
             applier.executor.post {
                 applier.assumeIsolated { applier in
-                    LeaderQuestion(of: applier, .timeToLive, message) { _ in
+                    LeaderQuestion(of: applier, .timeToLive, message) { _, question in
+                        question.settled()
                         timeToLive(id, wantsKeys: wantsKeys, as: caller, reply)
                     } done: { result in
                         applier.assumeIsolated { applier in

@@ -52,7 +52,8 @@ extension Applier {
         var request = ByteBuffer(capacity: 16)
         request.appendLeaseRequest(lease)
         let message = request.withUnsafeBytes { $0.asking(caller) }
-        LeaderQuestion(of: self, .renewLease, message) { applier in
+        LeaderQuestion(of: self, .renewLease, message) { applier, question in
+            question.settled()
             applier.renewHere(lease, as: caller, by: reads, for: receiver)
         } done: { answer in
             receiver.renewed(lease, header, ttl: answer.flatMap(Self.grantedTTL))

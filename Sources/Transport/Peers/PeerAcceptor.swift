@@ -56,11 +56,16 @@ public final class PeerAcceptor: @unchecked Sendable {
         if open.contains(call.method) { return nil }
         guard !isStopped else { return .notServing }
         guard let caller = call.peer else { return .noHello }
+        return refusal(of: caller)
+    }
+
+    func refusal(of caller: PeerHello) -> PeerRefusal? {
         guard caller.commonVersion != nil else { return .unknownVersion(caller.versions) }
         guard caller.cluster == cluster else {
             return .otherCluster(caller.cluster, own: cluster)
         }
         guard caller.to == own else { return .otherMember(caller.to, own: own) }
+        guard caller.from != own else { return .ownMember(own) }
         return admission.refusal(of: caller)
     }
 

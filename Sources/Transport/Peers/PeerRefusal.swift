@@ -12,6 +12,8 @@ public enum PeerRefusal: Error, Hashable, Sendable {
     case otherCluster(ClusterID, own: ClusterID)
     /// The call was for another member than this one.
     case otherMember(MemberID, own: MemberID)
+    /// The caller goes by this member's own id: two members run with the data of one.
+    case ownMember(MemberID)
     /// The caller was removed from the cluster, for good.
     case removed
     /// This member does not take calls now.
@@ -36,6 +38,10 @@ public enum PeerRefusal: Error, Hashable, Sendable {
             Status(
                 .failedPrecondition,
                 "member ID mismatch: the call is for \(asked.hex), this member is \(own.hex)")
+        case .ownMember(let own):
+            Status(
+                .failedPrecondition,
+                "member ID mismatch: the caller says that it is \(own.hex), which is this member")
         case .removed: Self.removedStatus
         case .notServing: Status(.unavailable, "the member does not take calls of members now")
         }

@@ -49,6 +49,22 @@ final class PlayedOthers: PeerSender, OtherMembers, @unchecked Sendable {
         return calls.count == 1 ? calls[0] : nil
     }
 
+    /// All questions that wait for an answer.
+    func takeCalls() -> [Call] {
+        defer { calls = [] }
+        return calls
+    }
+
+    /// The proposed changes of members among what was sent to `member` since the last time.
+    func takeConfChanges(to member: MemberID) -> [[UInt8]] {
+        takeSent().flatMap { message -> [[UInt8]] in
+            guard message.to == member, case .proposal(let entries) = message.body else {
+                return []
+            }
+            return entries.filter { $0.kind != .normal }.map(\.data)
+        }
+    }
+
     /// The proposals among what was sent to `member` since the last time.
     func takeProposals(to member: MemberID) -> [[UInt8]] {
         takeSent().flatMap { message -> [[UInt8]] in
@@ -89,12 +105,15 @@ extension PlayedMember {
     }
 
     /// `leader` has been elected, and has `entries` behind this member's log, all committed.
-    func led(by leader: MemberID, term: Term, _ entries: [[UInt8]] = []) {
+    func led(
+        by leader: MemberID, term: Term, _ entries: [[UInt8]] = [], kind: Entry.Kind = .normal
+    ) {
         let raft = life.raft
         let last = life.core.turn { raft.assumeIsolated { $0.status.stored } }
         let behind = entries.enumerated().map { offset, data in
             Entry(
-                term: term, index: LogIndex(last.rawValue + UInt64(offset) + 1), data: data)
+                term: term, index: LogIndex(last.rawValue + UInt64(offset) + 1), kind: kind,
+                data: data)
         }
         let append = Message.Append(
             previous: LogPosition(index: last, term: foreignTerm ?? Term(2)), entries: behind,

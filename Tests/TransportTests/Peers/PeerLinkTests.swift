@@ -272,6 +272,18 @@ import Testing
                 == "member ID mismatch: the call is for 2, this member is 3")
     }
 
+    @Test("A member that goes by the id of the one it calls")
+    func ownID() {
+        let world = PeerWorld()
+        func refusal(from caller: MemberID) -> PeerRefusal? {
+            world.acceptor.refusal(
+                of: PeerHello(
+                    cluster: ClusterID(0xC1), from: caller, to: PeerWorld.other, urls: []))
+        }
+        #expect(refusal(from: MemberID(1)) == nil)
+        #expect(refusal(from: PeerWorld.other) == .ownMember(PeerWorld.other))
+    }
+
     @Test("A member that was removed is told so, at its next call or at once")
     func removed() {
         let world = PeerWorld()

@@ -142,7 +142,8 @@ final class PeerWorld {
     /// - Parameter listener: who listens at `url`, as that one sees itself.
     init(
         cluster: ClusterID = ClusterID(0xC1), listener: MemberID = PeerWorld.other,
-        settings: PeerSettings = PeerSettings(), services: (inout GRPCMethods) -> Void = { _ in }
+        settings: PeerSettings = PeerSettings(),
+        services: (inout GRPCMethods) -> Void = { _ in }
     ) {
         network = MemoryNetwork(on: executor)
         acceptor = PeerAcceptor(
