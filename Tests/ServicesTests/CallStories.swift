@@ -4,82 +4,6 @@ import Transport
 
 @testable import Services
 
-/// A client connected to a member in memory, on the member's executor.
-///
-/// Unchecked: confined to the test's thread.
-private final class Client: GRPCClientStreamHandler, @unchecked Sendable {
-    private let member: PlayedMember
-    private let server: GRPCServer
-    private let connection: GRPCClientConnection
-    private(set) var messages: [[UInt8]] = []
-    private(set) var end: GRPCCallEnd?
-
-    init(_ member: PlayedMember) throws {
-        self.member = member
-        let core = member.life.core
-        let methods = member.life.services.methods()
-        server = GRPCServer(methods, on: core)
-        let (near, far) = MemoryStream.pair(a: core, b: core)
-        let server = server
-        connection = try #require(
-            core.turn {
-                server.accept(far)
-                return GRPCClientConnection(near)
-            })
-    }
-
-    /// The ends of a connection hold each other until one has closed.
-    deinit { member.life.core.turn { connection.abort() } }
-
-    func call(
-        _ path: String, _ request: [UInt8] = [],
-        metadata: [(name: String, value: [UInt8])] = []
-    ) -> Result<[UInt8], Status>? {
-        var outcome: Result<[UInt8], Status>?
-        _ = member.life.core.turn {
-            connection.unary(
-                GRPCClientMethod(path), request, options: GRPCCallOptions(metadata: metadata)
-            ) { outcome = $0.map { [UInt8]($0) } }
-        }
-        return outcome
-    }
-
-    /// A stream with nothing asked on it yet.
-    func open(
-        _ path: String, metadata: [(name: String, value: [UInt8])] = []
-    ) -> GRPCClientCall {
-        member.life.core.turn {
-            connection.streaming(
-                GRPCClientMethod(path), options: GRPCCallOptions(metadata: metadata), handler: self)
-        }
-    }
-
-    func watch(_ path: String, _ request: [UInt8]) -> GRPCClientCall {
-        member.life.core.turn {
-            let call = connection.streaming(GRPCClientMethod(path), handler: self)
-            call.send(request)
-            call.halfClose()
-            return call
-        }
-    }
-
-    /// Ends the client's streams that want a leader when there is none.
-    func monitorLeader(electionMilliseconds: UInt64) -> LeaderMonitor {
-        member.life.core.turn {
-            member.life.services.leaderMonitor(
-                of: server, electionNanoseconds: electionMilliseconds * 1_000_000)
-        }
-    }
-
-    func cancel(_ call: GRPCClientCall) { member.life.core.turn { call.cancel() } }
-
-    var openCalls: Int { member.life.core.turn { server.callCount } }
-
-    func received(_ message: sending UnsafeRawBufferPointer) { messages.append([UInt8](message)) }
-    func writable() {}
-    func finished(_ end: GRPCCallEnd) { self.end = end }
-}
-
 @Suite("A call is checked before its handler sees it")
 struct CallStories {
     private let range = "/etcdserverpb.KV/Range"
@@ -87,7 +11,7 @@ struct CallStories {
     @Test("hasleader=true fails at once without a leader; without it a serializable read is served")
     func hasLeader() throws {
         let member = try PlayedMember(starts: false)
-        let client = try Client(member)
+        let client = try PlayedClient(member)
         let request = Request.range("a", isSerializable: true)
         let wants = [(name: "hasleader", value: Array("true".utf8))]
         #expect(client.call(range, request, metadata: wants) == .failure(.noLeader))
@@ -105,7 +29,7 @@ struct CallStories {
         let member = try PlayedMember()
         let presence = member.life.applier.presence
         func leads(_ does: Bool) { member.life.core.turn { presence.hasLeader = does } }
-        let (caring, other) = (try Client(member), try Client(member))
+        let (caring, other) = (try PlayedClient(member), try PlayedClient(member))
         let monitors = [caring, other].map { $0.monitorLeader(electionMilliseconds: 1000) }
         _ = caring.open(path, metadata: [("hasleader", Array("true".utf8))])
         let idle = other.open(path)
@@ -134,7 +58,7 @@ struct CallStories {
     @Test("A client's version is any UTF-8 text")
     func clientVersion() throws {
         let member = try PlayedMember()
-        let client = try Client(member)
+        let client = try PlayedClient(member)
         for version in ["3.7", "", "grüezi"] {
             let metadata = [(name: "client-api-version", value: Array(version.utf8))]
             #expect(
@@ -145,7 +69,7 @@ struct CallStories {
     @Test("The table has the services of this version; any other is unimplemented")
     func table() throws {
         let member = try PlayedMember()
-        let client = try Client(member)
+        let client = try PlayedClient(member)
         let put = try #require(client.call("/etcdserverpb.KV/Put", Request.put("a", "1")))
         #expect(try Response.put(put.get()).hasSuffix("revision 2 term 2"))
         let delete = client.call("/etcdserverpb.KV/DeleteRange", Request.delete("a"))
@@ -195,7 +119,7 @@ struct HealthStories {
 
     @Test("Check")
     func check() throws {
-        let client = try Client(try PlayedMember())
+        let client = try PlayedClient(try PlayedMember())
         let path = "/grpc.health.v1.Health/Check"
         #expect(try client.call(path)?.get() == serving)
         #expect(
@@ -210,14 +134,14 @@ struct HealthStories {
 
     @Test("List has the one entry")
     func list() throws {
-        let client = try Client(try PlayedMember())
+        let client = try PlayedClient(try PlayedMember())
         let bytes = try #require(client.call("/grpc.health.v1.Health/List")).get()
         #expect(bytes == [0x0a, 4, 0x12, 2, 0x08, 1])
     }
 
     @Test("Watch tells the status and goes on until the client leaves")
     func watch() throws {
-        let client = try Client(try PlayedMember())
+        let client = try PlayedClient(try PlayedMember())
         let call = client.watch("/grpc.health.v1.Health/Watch", named(""))
         #expect(client.messages == [serving])
         #expect(client.end == nil && client.openCalls == 1)
@@ -229,7 +153,7 @@ struct HealthStories {
     @Test("by the operator's wish a member is out of service while it defragments, and says so")
     func defragments() throws {
         let member = try PlayedMember { $0.defragmentsOutOfService = true }
-        let client = try Client(member)
+        let client = try PlayedClient(member)
         let path = "/grpc.health.v1.Health/Check"
         let notServing = encoded { $0.appendHealthCheckResponse(.notServing) }
         let watch = client.watch("/grpc.health.v1.Health/Watch", named(""))
@@ -247,7 +171,7 @@ struct HealthStories {
 
     @Test("Watch of an unknown service says so and goes on")
     func watchUnknown() throws {
-        let client = try Client(try PlayedMember())
+        let client = try PlayedClient(try PlayedMember())
         let call = client.watch("/grpc.health.v1.Health/Watch", named("x"))
         #expect(client.messages == [encoded { $0.appendHealthCheckResponse(.serviceUnknown) }])
         #expect(client.end == nil)

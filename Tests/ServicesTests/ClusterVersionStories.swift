@@ -51,7 +51,7 @@ struct ClusterVersionRuleTests {
 
     @Test(
         "only X.Y and X.Y.Z are versions",
-        arguments: ["", "3", "3.", "3.x", "3.7.1.2", "-3.7", "3.7.1-rc"])
+        arguments: ["", "3", "3.", "3.x", "3.7.1.2", "-3.7", "3.7.1-rc", "+3.+7", "3.+7.1"])
     func malformed(text: String) { #expect(version(text) == nil) }
 }
 

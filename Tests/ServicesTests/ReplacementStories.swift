@@ -222,6 +222,26 @@ struct StateReplacementStories {
         #expect(follower.durableIndex == index)
     }
 
+    @Test("ends the tokens that were given here, if users have changed in between")
+    func tokens() throws {
+        for changes in [true, false] {
+            let (leader, follower) = try members { member in
+                member.enableAuth()
+                _ = member.token(of: "alice")
+            }
+            func tokens() -> Int { follower.state { $0.authority.board.tokens.count } }
+            #expect(tokens() == 1)
+            if changes {
+                let password = LoggedPassword(hashed: [])
+                #expect(
+                    leader.auth(.userChangePassword(AuthName("alice"), password)).failure == nil)
+            }
+            leader.put(Request.put("a", "1"))
+            try become(follower, leader)
+            #expect(tokens() == (changes ? 0 : 1))
+        }
+    }
+
     @Test("wakes those who wait for a lock that was given back in between")
     func locks() throws {
         var callers: [Caller] = []

@@ -111,7 +111,7 @@ final class WireEnd: ByteStream {
     let executor: any ActorExecutor
     weak var handler: (any ByteStreamHandler)?
     let localAddress = "near"
-    let remoteAddress = "far"
+    var remoteAddress = "far"
     weak var peer: WireEnd?
     var pieceBytes = 64 << 10
     /// While false nothing leaves this end.

@@ -105,6 +105,7 @@ extension Applier {
 
     /// Tells those who go by rights for long.
     func rightsChanged() {
+        leaseVerdicts.forget()
         let view = authority.assumeIsolated { $0.view }
         watches.assumeIsolated { $0.rightsChanged(to: view) }
         counters.authRevision.set(Int64(clamping: view.revision))
@@ -136,7 +137,7 @@ extension Applier {
         let access = keyAccess(of: caller)
         if case .all = access { return nil }
         for lease in leases {
-            if let refusal = firstRefusal(keysOf: lease, access, writes: false) {
+            if let refusal = firstRefusal(keysOf: lease, access, of: caller, writes: false) {
                 return refusal
             }
         }
@@ -150,20 +151,38 @@ extension Applier {
         let view = authority.assumeIsolated { $0.view }
         if view.refusalOfRoot(caller) == nil { return nil }
         let access = view.keyAccess(of: caller)
-        return firstRefusal(keysOf: lease, access, writes: true)
+        return firstRefusal(keysOf: lease, access, of: caller, writes: true)
+    }
+
+    private func firstRefusal(
+        keysOf lease: LeaseID, _ access: KeyAccess, of caller: Principal, writes: Bool
+    ) -> Status? {
+        let (count, version) = lessor.assumeIsolated { $0.keys.version(of: lease) }
+        // Other access is found out at the first key.
+        guard case .keys = access, count > LeaseVerdicts.fromCount else {
+            return firstRefusal(keysOf: lease, access, writes: writes)
+        }
+        let question = LeaseVerdicts.Question(lease: lease, user: caller.user, writes: writes)
+        switch leaseVerdicts.verdict(on: question, version: version) {
+        case .allowed: return nil
+        case .refused(let status): return status
+        case nil: break
+        }
+        let refusal = firstRefusal(keysOf: lease, access, writes: writes)
+        leaseVerdicts.keep(refusal, on: question, version: version)
+        return refusal
     }
 
     private func firstRefusal(
         keysOf lease: LeaseID, _ access: KeyAccess, writes: Bool
     ) -> Status? {
-        // The lessor's visit goes through all.
         final class Found { var refusal: Status? }
         let found = Found()
         lessor.enter(with: (found, access)) { lessor, input in
             let (found, access) = input
-            lessor.forEachKey(of: lease) { key in
-                guard found.refusal == nil else { return }
+            lessor.walkKeys(of: lease) { key in
                 found.refusal = writes ? access.refusalToWrite(key) : access.refusalToRead(key)
+                return found.refusal == nil
             }
         }
         return found.refusal

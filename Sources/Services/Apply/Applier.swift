@@ -39,6 +39,7 @@ package actor Applier: StateMachine {
     var appliedIndex = LogIndex.zero
     /// Calls with tokens of entries to come.
     var tokenWaits = TokenWaits()
+    var leaseVerdicts = LeaseVerdicts()
     /// Changes of the membership that this member proposed, wherever they are now.
     var changes: [RequestID: MembershipProposal] = [:]
     /// The rest of a batch that the store could not take yet.

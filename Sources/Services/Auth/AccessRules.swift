@@ -40,9 +40,10 @@ enum AccessRules {
             service(
                 "etcdserverpb.Lease",
                 [
-                    "LeaseGrant": .user, "LeaseRevoke": .keys,
-                    "LeaseKeepAlive": .keysOfEachMessage, "LeaseTimeToLive": .keys,
-                    "LeaseLeases": .keys,
+                    // A lease without keys is some user's too. Keys are checked besides.
+                    "LeaseGrant": .user, "LeaseRevoke": .user,
+                    "LeaseKeepAlive": .keysOfEachMessage, "LeaseTimeToLive": .user,
+                    "LeaseLeases": .user,
                 ]),
             service(
                 "etcdserverpb.Cluster",

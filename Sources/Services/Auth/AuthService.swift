@@ -18,7 +18,9 @@ struct AuthService: Sendable {
         registerUsers(in: &methods)
         registerRoles(in: &methods)
         methods.unary("/etcdserverpb.Auth/Authenticate") { call, _, bytes in
-            authenticate(bytes, call)
+            let waiter = Waiter()
+            call.context.onCancel { waiter.leave() }
+            authenticate(bytes, for: waiter, call)
         }
     }
 
@@ -128,9 +130,12 @@ struct AuthService: Sendable {
         }
     }
 
-    func authenticate(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
+    /// - Parameter waiter: who waits for the reply.
+    func authenticate(
+        _ bytes: UnsafeRawBufferPointer, for waiter: Waiter, _ reply: any Replying
+    ) {
         decode(AuthenticateRequest.self, bytes, reply) { request in
-            Login(request.name, request.password, by: self, reply: reply).begin()
+            Login(request.name, request.password, by: self, for: waiter, reply: reply).begin()
         }
     }
 

@@ -30,9 +30,13 @@ package actor Authority {
         board = AuthBoard(view, settings)
     }
 
-    /// Another member's state took the place of this one. Tokens stay: they were given by entries
-    /// that all members have, and whoever is gone may do nothing.
+    /// Another member's state took the place of this one. Tokens stay only if nothing has changed:
+    /// the entries in between, which are not seen here, may have ended them (another password, a
+    /// user who is gone or was made anew, auth off and on).
     func restore(_ state: AuthState) {
+        if state.isEnabled != self.state.isEnabled || state.revision != self.state.revision {
+            board.tokens.forgetAll()
+        }
         self.state = state
         show(AuthView(state))
     }

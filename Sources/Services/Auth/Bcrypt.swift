@@ -14,6 +14,7 @@ enum Bcrypt {
         _ password: [UInt8], cost: Int, random: any RandomSource
     ) throws(Status) -> [UInt8] {
         guard password.count <= passwordBytes else { throw .passwordTooLong }
+        guard !password.contains(0) else { throw .notHashed }
         var salt: [UInt8] = []
         for _ in 0..<2 {
             withUnsafeBytes(of: random.next()) { salt.append(contentsOf: $0) }
@@ -35,6 +36,8 @@ enum Bcrypt {
     /// Whether `password` is the one that `hash` was made of. False for what is no hash.
     static func verify(_ password: [UInt8], _ hash: [UInt8]) -> Bool {
         guard hash.count == 60, hash.starts(with: "$2".utf8) else { return false }
+        // crypt(5) would compare what is before it. No such password can be set either.
+        guard !password.prefix(passwordBytes).contains(0) else { return false }
         var setting = hash
         // Go reads all minor versions alike; libxcrypt's `2a` has a safeguard of its own.
         setting[2] = UInt8(ascii: "b")

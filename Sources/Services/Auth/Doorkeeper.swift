@@ -18,6 +18,7 @@ struct Doorkeeper: Sendable {
     let board: AuthBoard
     private let applier: Applier
     private let clock: any WallClock
+    private let held = HeldMessages()
 
     /// Whether a call may go on.
     enum Admission {
@@ -59,6 +60,10 @@ struct Doorkeeper: Sendable {
             AlarmRequest.isQuestion(message)
                 ? board.view.refusalOfUser(principal) : board.view.refusalOfRoot(principal)
         }
+    }
+
+    func refusalOfUser(_ principal: Principal) -> Status? {
+        board.isEnabled ? board.view.refusalOfUser(principal) : nil
     }
 
     // MARK: Who it is
@@ -121,6 +126,9 @@ struct Doorkeeper: Sendable {
 
     // MARK: Tokens of entries to come
 
+    /// A copy of a message that has to wait; nil when too much waits.
+    func hold(_ message: UnsafeRawBufferPointer) -> HeldMessage? { held.hold(message) }
+
     /// Calls `again` on the executor of the applied state once the entry at `index` is applied, or
     /// `given` up: a member may lag behind the one that gave the token.
     func wait(
@@ -129,9 +137,9 @@ struct Doorkeeper: Sendable {
     ) {
         let applier = applier
         applier.onExecutor { applier in
-            if !applier.tokenWaits.add(index, applied: applier.appliedIndex, again, up) {
-                up()
-            }
+            let applied = applier.appliedIndex
+            let heard = applier.raft?.assumeIsolated { $0.status.last } ?? applied
+            if !applier.tokenWaits.add(index, applied: applied, heard: heard, again, up) { up() }
         }
     }
 }

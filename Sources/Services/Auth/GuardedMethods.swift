@@ -37,10 +37,13 @@ struct GuardedMethods {
             case .admitted(let principal): handler(call, principal, bytes)
             case .refused(let status): call.fail(Self.refusal(status, at: path))
             case .later(let index):
-                let message = [UInt8](bytes)
+                guard let message = doorkeeper.hold(bytes) else {
+                    return call.fail(.invalidAuthToken)
+                }
                 doorkeeper.wait(for: index) {
                     call.onExecutor {
-                        message.withUnsafeBytes { bytes in
+                        guard !call.context.isCancelled else { return }
+                        message.bytes.withUnsafeBytes { bytes in
                             switch doorkeeper.admit(call.context, rule, bytes) {
                             case .admitted(let principal): handler(call, principal, bytes)
                             case .refused(let status): call.fail(Self.refusal(status, at: path))
@@ -70,9 +73,12 @@ struct GuardedMethods {
                 call.finish(Self.refusal(status, at: path))
                 return nil
             case .later(let index):
-                let message = [UInt8](bytes)
+                guard let message = doorkeeper.hold(bytes) else {
+                    call.finish(.invalidAuthToken)
+                    return nil
+                }
                 return LateStream(call, doorkeeper, index) {
-                    message.withUnsafeBytes { bytes in
+                    message.bytes.withUnsafeBytes { bytes in
                         switch doorkeeper.admit(call.context, rule, bytes) {
                         case .admitted(let principal): return handler(call, principal, bytes)
                         case .refused(let status): call.finish(Self.refusal(status, at: path))
@@ -121,6 +127,12 @@ struct Visitor: Sendable {
     func identify(now: MonotonicTime) -> Doorkeeper.Admission {
         doorkeeper.identify(credentials, now: now)
     }
+
+    /// Why `caller` is nobody who may ask anything.
+    func refusalOfUser(_ caller: Principal) -> Status? { doorkeeper.refusalOfUser(caller) }
+
+    /// As `Doorkeeper.hold`.
+    func hold(_ message: UnsafeRawBufferPointer) -> HeldMessage? { doorkeeper.hold(message) }
 
     /// As `Doorkeeper.wait`.
     func wait(

@@ -13,18 +13,25 @@ import API
 /// applied state only, one step after the other.
 final class Login: @unchecked Sendable {
     private let name: AuthName
-    private let password: [UInt8]
+    /// What counts of it: the rest, which may be megabytes, is not kept.
+    let password: [UInt8]
     private let service: AuthService
+    private let waiter: Waiter
     private let reply: any Replying
     private var rounds = 0
 
     /// Users and roles do not change so often that one needs more.
     private static let roundLimit = 20
 
-    init(_ name: AuthName, _ password: [UInt8], by service: AuthService, reply: any Replying) {
+    /// - Parameter waiter: once it has gone, no work is done for it any more.
+    init(
+        _ name: AuthName, _ password: [UInt8], by service: AuthService, for waiter: Waiter,
+        reply: any Replying
+    ) {
         self.name = name
-        self.password = password
+        self.password = Array(password.prefix(Bcrypt.passwordBytes))
         self.service = service
+        self.waiter = waiter
         self.reply = reply
     }
 
@@ -48,7 +55,9 @@ final class Login: @unchecked Sendable {
             if let keys = applier.settings.auth.signedTokens, !keys.canSign {
                 throw .cannotSignTokens
             }
-            service.passwords.verify(password, against: check.hash) { [self] result in
+            service.passwords.verify(
+                password, of: name, against: check.hash, for: waiter
+            ) { [self] result in
                 onExecutor { [self] in compared(result, check) }
             }
         } catch {
@@ -88,7 +97,7 @@ final class Login: @unchecked Sendable {
         guard let keys = applier.settings.auth.signedTokens else {
             return message.withUnsafeBytes { reply.respond($0) }
         }
-        service.passwords.run { [name, reply, clock = service.clock] in
+        let isTaken = service.passwords.run { [name, reply, clock = service.clock] in
             guard
                 let token = keys.sign(
                     name, revision: revision,
@@ -100,6 +109,7 @@ final class Login: @unchecked Sendable {
             answer.appendField(2, bytes: token)
             answer.withUnsafeBytes { reply.respond($0) }
         }
+        if !isTaken { reply.fail(.tooManyRequests) }
     }
 }
 

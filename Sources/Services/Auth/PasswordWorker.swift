@@ -15,9 +15,7 @@ package final class PasswordWorker: Sendable {
     private let random: any RandomSource
     private let key: [UInt8]
     private let known = Locked(KnownPasswords())
-    private let waiting = Locked(0)
-    /// Hashes that may wait: a minute of work.
-    private static let waitingLimit = 1000
+    private let queue = Locked(PasswordQueue())
 
     /// - Parameter executor: a thread of its own.
     package init(on executor: any ActorExecutor, random: any RandomSource) {
@@ -30,56 +28,58 @@ package final class PasswordWorker: Sendable {
         self.key = key
     }
 
-    /// Hashes a new password.
+    /// Hashes a new password, for one who may set it.
     /// - Parameter done: called once, on the worker's thread or at once.
     func hash(
         _ password: [UInt8], cost: Int,
         _ done: @escaping @Sendable (Result<[UInt8], Status>) -> Void
     ) {
-        post { [random] in
+        guard password.count <= Bcrypt.passwordBytes else {
+            return done(.failure(.passwordTooLong))
+        }
+        let isTaken = post(.recognized) { [random] in
             do throws(Status) {
                 done(.success(try Bcrypt.hash(password, cost: cost, random: random)))
             } catch {
                 done(.failure(error))
             }
-        } isFull: {
-            done(.failure(.tooManyRequests))
         }
+        if !isTaken { done(.failure(.tooManyRequests)) }
     }
 
-    /// Compares a password with a hash.
-    /// - Parameter done: called once, on the worker's thread or at once.
+    /// Compares a password with the hash of `name`'s.
+    /// - Parameters:
+    ///   - waiter: once it has gone, nothing is compared any more.
+    ///   - done: called once, on the worker's thread or at once; not after `waiter` has gone.
     func verify(
-        _ password: [UInt8], against hash: [UInt8],
+        _ password: [UInt8], of name: AuthName, against hash: [UInt8], for waiter: Waiter,
         _ done: @escaping @Sendable (Result<Bool, Status>) -> Void
     ) {
         let digest = digest(of: password, hash)
         if let isRight = known.withLock({ $0[digest] }) { return done(.success(isRight)) }
-        post { [known] in
+        let isTaken = post(.login(name), waiter) { [known] in
             // Those who came meanwhile with the same have been waited for.
             if let isRight = known.withLock({ $0[digest] }) { return done(.success(isRight)) }
             let isRight = Bcrypt.verify(password, hash)
             known.withLock { $0[digest] = isRight }
             done(.success(isRight))
-        } isFull: {
-            done(.failure(.tooManyRequests))
         }
+        if !isTaken { done(.failure(.tooManyRequests)) }
     }
 
-    /// Runs other work that takes long, such as signing. Bounded by the number of logins.
-    func run(_ work: @escaping @Sendable () -> Void) { executor.post(work) }
+    /// Runs other work that takes long, such as signing, for somebody who was recognized.
+    /// - Returns: false when too much waits; then `work` is not run.
+    func run(_ work: @escaping @Sendable () -> Void) -> Bool { post(.recognized, nil, work) }
 
-    private func post(_ work: @escaping @Sendable () -> Void, isFull: () -> Void) {
-        let isTaken = waiting.withLock { waiting in
-            guard waiting < Self.waitingLimit else { return false }
-            waiting += 1
-            return true
-        }
-        guard isTaken else { return isFull() }
-        executor.post { [waiting] in
-            work()
-            waiting.withLock { $0 -= 1 }
-        }
+    private func post(
+        _ lane: PasswordQueue.Lane, _ waiter: Waiter? = nil,
+        _ work: @escaping @Sendable () -> Void
+    ) -> Bool {
+        let job = PasswordQueue.Job(work: work, waiter: waiter)
+        guard queue.withLock({ $0.add(job, lane) }) else { return false }
+        // One look at the queue for each job; those that find none were for somebody who has gone.
+        executor.post { [queue] in queue.withLock { $0.next() }?.work() }
+        return true
     }
 
     private func digest(of password: [UInt8], _ hash: [UInt8]) -> [UInt8] {

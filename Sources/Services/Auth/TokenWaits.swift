@@ -14,17 +14,26 @@ struct TokenWaits {
     private var waiting: [Waiting] = []
     /// Anybody can make up such a token.
     private static let limit = 1000
+    /// Entries that a member may be behind the one that gave the token, beyond those it has heard of;
+    /// also how far a leader lets its own applying fall behind (reference: semantics.md, Limits).
+    private static let unheardLimit: UInt64 = 5000
     /// Sweeps, of half a second, that one may see.
     private static let patience = 4
 
     var isEmpty: Bool { waiting.isEmpty }
 
-    /// - Returns: false when the token is none: its entry is applied already, or too many wait.
+    /// - Parameter heard: the last entry of this member's log.
+    /// - Returns: false when the token is none: its entry is applied already, or nowhere near; or
+    ///   when too many wait.
     mutating func add(
-        _ index: LogIndex, applied: LogIndex, _ again: @escaping @Sendable () -> Void,
+        _ index: LogIndex, applied: LogIndex, heard: LogIndex,
+        _ again: @escaping @Sendable () -> Void,
         _ givenUp: @escaping @Sendable () -> Void
     ) -> Bool {
         guard index > applied, waiting.count < Self.limit else { return false }
+        guard index <= heard || index.rawValue - heard.rawValue <= Self.unheardLimit else {
+            return false
+        }
         waiting.append(Waiting(index: index, again: again, givenUp: givenUp))
         return true
     }

@@ -163,6 +163,11 @@ final class Candidacy: @unchecked Sendable {
     }
 
     private func win() {
+        // Rights may have been taken away while it waited: then nobody else removes its key.
+        if let refusal = applier.assumeIsolated({ $0.refusalToRead(prefix, caller) }) {
+            services.delete(key, as: .member) { _ in }
+            return finish(.failure(refusal.withoutCode))
+        }
         guard let entered = header else { preconditionFailure("a candidate without key won") }
         var header = entered
         if purpose == .lock, hasWaited {

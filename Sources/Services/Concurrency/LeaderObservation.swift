@@ -34,36 +34,49 @@ final class LeaderObservation: StreamingHandler, @unchecked Sendable {
 
     func begin() {
         let read = StateRead(of: applier, isSerializable: false) { [self] applier in
-            guard !isOver else { return }
+            guard !isOver, look(at: applier) else { return }
             token = applier.observers.onChange(under: prefix.bytes) { [weak self] applier in
                 self?.look(at: applier)
             }
-            look(at: applier)
         } failed: { [call] status in
             call.onExecutor { call.finish(status.withoutCode) }
         }
         reads.submit(read)
     }
 
-    private func look(at applier: isolated Applier) {
+    /// - Returns: whether the call goes on.
+    @discardableResult
+    private func look(at applier: isolated Applier) -> Bool {
         // Each time anew: rights may be taken away meanwhile.
         if let refusal = applier.refusalToRead(prefix, caller) {
-            let status = refusal.withoutCode
-            call.onExecutor { [call] in call.finish(status) }
-            return
+            end(refusal.withoutCode, applier)
+            return false
         }
         do throws(StoreError) {
             guard let leader = try applier.leader(under: prefix), leader.modified != known else {
-                return
+                return true
             }
             known = leader.modified
             call.onExecutor { [self] in
                 if call.isOpen, !call.send(leader.message) { isBehind = true }
             }
+            return true
         } catch {
-            let status = Status(error).withoutCode
-            call.onExecutor { [call] in call.finish(status) }
+            end(Status(error).withoutCode, applier)
+            return false
         }
+    }
+
+    private func end(_ status: Status, _ applier: isolated Applier) {
+        letGo(applier)
+        call.onExecutor { [call] in call.finish(status) }
+    }
+
+    /// Nobody else does it for a call that the server has ended.
+    private func letGo(_ applier: isolated Applier) {
+        isOver = true
+        if let token { applier.observers.remove(token) }
+        token = nil
     }
 
     private func onState(_ work: @escaping @Sendable (isolated Applier) -> Void) {
@@ -81,17 +94,14 @@ final class LeaderObservation: StreamingHandler, @unchecked Sendable {
         guard isBehind else { return }
         isBehind = false
         onState { [self] applier in
+            guard !isOver else { return }
             known = nil
             look(at: applier)
         }
     }
 
     func cancelled() {
-        onState { [self] applier in
-            isOver = true
-            if let token { applier.observers.remove(token) }
-            token = nil
-        }
+        onState { [self] applier in letGo(applier) }
     }
 }
 

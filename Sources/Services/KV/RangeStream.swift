@@ -91,13 +91,14 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
 
     private func readSlice() {
         guard evaluation != nil else { return }
+        guard !isStale else { return fail(.oldAuthRevision) }
         do throws(StoreError) {
             let isDone = try applier.store.enter(with: self) {
                 (store, stream) throws(StoreError) in
                 try stream.step(of: store)
             }
             if isDone {
-                finish()
+                sendChunk(isLast: true, ends: true)
                 end()
             } else if chunkPairs == chunkLimit {
                 sendChunk(isLast: false, ends: false)
@@ -109,12 +110,10 @@ final class RangeStream: AppliedRead, @unchecked Sendable {
         }
     }
 
-    /// The last chunk. Who may read what may have changed since the stream began: then the end says
-    /// so.
-    private func finish() {
-        let isStale = authRevision.map { $0 != applier.assumeIsolated { $0.authRevision } }
-        sendChunk(isLast: true, ends: isStale != true)
-        if isStale == true { call.finish(.oldAuthRevision) }
+    /// Who may read what has changed since the stream began: what was sent was right then, and no
+    /// more is.
+    private var isStale: Bool {
+        authRevision.map { $0 != applier.assumeIsolated { $0.authRevision } } ?? false
     }
 
     private func step(of store: isolated MVCCStore) throws(StoreError) -> Bool {

@@ -8,7 +8,7 @@ import API
 
 /// The keys that have a lease. Confined to one executor.
 ///
-/// Memory: about 80 bytes for each key on top of its own, and 24 for each lease that has keys.
+/// Memory: about 80 bytes for each key on top of its own, and 40 for each lease that has keys.
 struct AttachedKeys {
     private struct Node {
         /// Empty: free; `next` is the next free one then.
@@ -20,11 +20,31 @@ struct AttachedKeys {
         var previous: Int32
     }
 
+    /// The keys of one lease.
+    private struct Chain {
+        var first: Int32 = -1
+        var count: Int32 = 0
+        var version: UInt64 = 0
+
+        /// - Returns: who was first before.
+        mutating func push(_ number: Int32, _ change: UInt64) -> Int32 {
+            defer { first = number }
+            (count, version) = (count + 1, change)
+            return first
+        }
+
+        mutating func pop(_ change: UInt64, first next: Int32?) {
+            (count, version) = (count - 1, change)
+            if let next { first = next }
+        }
+    }
+
     private var nodes: [Node] = []
     private var firstFree: Int32 = -1
     /// Open addressing with linear probing: a node's number, or -1.
     private var slots: [Int32] = []
-    private var firstKey: [LeaseID: Int32] = [:]
+    private var chains: [LeaseID: Chain] = [:]
+    private var changes: UInt64 = 0
     private(set) var count = 0
 
     var isEmpty: Bool { count == 0 }
@@ -38,11 +58,24 @@ struct AttachedKeys {
     /// Calls `visit` with each key of `lease`, the last attached first. The bytes are valid during
     /// the call only.
     func forEach(of lease: LeaseID, _ visit: (UnsafeRawBufferPointer) -> Void) {
-        var number = firstKey[lease] ?? -1
-        while number >= 0 {
-            nodes[Int(number)].key.withUnsafeBytes(visit)
+        walk(lease) { key in
+            visit(key)
+            return true
+        }
+    }
+
+    /// As `forEach`, for as long as `goesOn` says so.
+    func walk(_ lease: LeaseID, while goesOn: (UnsafeRawBufferPointer) -> Bool) {
+        var number = chains[lease]?.first ?? -1
+        while number >= 0, nodes[Int(number)].key.withUnsafeBytes(goesOn) {
             number = nodes[Int(number)].next
         }
+    }
+
+    /// How many keys `lease` has, and a number that stands for these: with others, or the same in
+    /// another order, it is another.
+    func version(of lease: LeaseID) -> (count: Int, version: UInt64) {
+        chains[lease].map { (Int($0.count), $0.version) } ?? (0, 0)
     }
 
     /// Attaches `key` to `lease`, away from any other it had; `.none` only detaches it.
@@ -66,7 +99,7 @@ struct AttachedKeys {
     /// - Returns: the keys, in byte order.
     mutating func removeAll(of lease: LeaseID) -> [[UInt8]] {
         var keys: [[UInt8]] = []
-        while let number = firstKey[lease] {
+        while let number = chains[lease]?.first {
             let node = nodes[Int(number)]
             keys.append(node.key)
             unchain(number)
@@ -82,7 +115,8 @@ struct AttachedKeys {
     // MARK: The chain of a lease
 
     private mutating func chain(_ number: Int32, to lease: LeaseID) {
-        let first = firstKey.updateValue(number, forKey: lease) ?? -1
+        changes += 1
+        let first = chains[lease, default: Chain()].push(number, changes)
         nodes[Int(number)].lease = lease
         nodes[Int(number)].previous = -1
         nodes[Int(number)].next = first
@@ -92,11 +126,14 @@ struct AttachedKeys {
     private mutating func unchain(_ number: Int32) {
         let (next, previous) = (nodes[Int(number)].next, nodes[Int(number)].previous)
         if next >= 0 { nodes[Int(next)].previous = previous }
-        if previous >= 0 {
-            nodes[Int(previous)].next = next
-        } else {
-            firstKey[nodes[Int(number)].lease] = next >= 0 ? next : nil
+        if previous >= 0 { nodes[Int(previous)].next = next }
+        let lease = nodes[Int(number)].lease
+        if previous < 0 && next < 0 {
+            chains[lease] = nil
+            return
         }
+        changes += 1
+        chains[lease]?.pop(changes, first: previous < 0 ? next : nil)
     }
 
     // MARK: Nodes

@@ -79,6 +79,8 @@ final class KeepAliveStream: StreamingHandler, RenewalReceiver, @unchecked Senda
     private func renew(_ lease: LeaseID) {
         switch visitor.identify(now: call.context.now) {
         case .admitted(let caller):
+            // A lease without keys is some user's too.
+            if let refusal = visitor.refusalOfUser(caller) { return end(refusal) }
             guard renewals.renew(lease, as: caller, for: self) else {
                 return end(.tooManyRequests)
             }

@@ -94,6 +94,10 @@ struct LeaseService: Sendable {
             let message = bytes.asking(caller)
             applier.executor.post {
                 applier.assumeIsolated { applier in
+                    // Also here, as in `renew`: what is known here is not asked of the leader.
+                    if wantsKeys, let refusal = applier.refusalToRead(keysOf: [id], caller) {
+                        return reply.fail(refusal)
+                    }
                     LeaderQuestion(of: applier, .timeToLive, message) { _, question in
                         question.settled()
                         timeToLive(id, wantsKeys: wantsKeys, as: caller, reply)

@@ -194,6 +194,11 @@ extension Lessor {
         keys.forEach(of: lease, visit)
     }
 
+    /// As `forEach`, for as long as `goesOn` says so.
+    func walkKeys(of lease: LeaseID, while goesOn: (UnsafeRawBufferPointer) -> Bool) {
+        keys.walk(lease, while: goesOn)
+    }
+
     /// All leases: on the leader the one whose time is over first comes first.
     var list: [LeaseID] {
         leases.map { (deadline: $1.deadline, id: $0) }

@@ -24,7 +24,9 @@ package struct ClusterVersion: Hashable, Comparable, Sendable, CustomStringConve
     package init?(parsing text: String) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 2 || parts.count == 3 else { return nil }
-        let numbers = parts.compactMap { UInt32($0) }
+        let numbers = parts.compactMap { part in
+            part.utf8.first.map { $0 != UInt8(ascii: "+") } == true ? UInt32(part) : nil
+        }
         guard numbers.count == parts.count else { return nil }
         self.init(major: numbers[0], minor: numbers[1])
     }

@@ -81,11 +81,11 @@ final class WatchCall: StreamingHandler, @unchecked Sendable {
         case .refused(let status): refuse(status)
         case .later(let index):
             // Nothing else is taken meanwhile: requests are answered in order.
-            let message = [UInt8](message)
+            guard let message = visitor.hold(message) else { return refuse(.invalidAuthToken) }
             call.pauseReceiving()
             visitor.wait(for: index) { [self] in
                 call.onExecutor { [self] in
-                    message.withUnsafeBytes { take($0) }
+                    message.bytes.withUnsafeBytes { take($0) }
                     if held == nil, call.isWritable { call.resumeReceiving() }
                 }
             } given: { [self] in

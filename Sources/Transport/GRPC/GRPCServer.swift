@@ -105,19 +105,12 @@ public final class GRPCServer {
     /// The most connections there were since memory was given back.
     private var mostConnections = 0
 
-    /// glibc keeps what thousands of connections have freed (14 KB each, in small pieces): it gives
-    /// it back when told to, which takes milliseconds, hence only after most of many have gone.
+    /// A connection has taken 14 KB, in small pieces.
     private func giveMemoryBack() {
         guard mostConnections >= 256, connections.count <= mostConnections / 4 else { return }
         mostConnections = connections.count
-        _ = Self.trim?(0)
+        FreedMemory.giveBack()
     }
-
-    /// `malloc_trim`, which Swift's Glibc module lacks and other C libraries do too.
-    private static let trim: (@convention(c) (Int) -> Int32)? =
-        dlsym(nil, "malloc_trim").map {
-            unsafeBitCast($0, to: (@convention(c) (Int) -> Int32).self)
-        }
 
     // Streams are reused: a call allocates nothing that a former one has left.
 

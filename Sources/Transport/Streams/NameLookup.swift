@@ -44,20 +44,33 @@ public enum NameLookup {
         _ host: String, port: UInt16, on loop: EventLoop,
         completion: @escaping @Sendable ([SocketAddress]) -> Void
     ) {
+        run(on: loop) {
+            resolve(host, port: port)
+        } completion: {
+            completion($0 ?? [])
+        }
+    }
+
+    /// Runs `work`, which blocks, on a thread of its own.
+    /// - Parameter completion: called once, on `executor`; with nil when too much runs already.
+    static func run<Found: Sendable>(
+        on executor: any ActorExecutor, _ work: @escaping @Sendable () -> Found,
+        completion: @escaping @Sendable (Found?) -> Void
+    ) {
         let isFree = underWay.withLock { count in
             guard count < limit else { return false }
             count += 1
             return true
         }
-        guard isFree else { return loop.post { completion([]) } }
+        guard isFree else { return executor.post { completion(nil) } }
         let lookup = Lookup {
-            let found = resolve(host, port: port)
+            let found = work()
             underWay.withLock { $0 -= 1 }
-            loop.post { completion(found) }
+            executor.post { completion(found) }
         }
         if lookup.start() { return }
         underWay.withLock { $0 -= 1 }
-        loop.post { completion([]) }
+        executor.post { completion(nil) }
     }
 
     /// A detached thread that runs one function: nobody waits for a name server.

@@ -47,6 +47,11 @@ struct FileStamp: Hashable {
     }
 }
 
+/// Without a callback OpenSSL would ask whoever sits at the terminal.
+private func refusePassword(
+    _: UnsafeMutablePointer<CChar>?, _: Int32, _: Int32, _: UnsafeMutableRawPointer?
+) -> Int32 { -1 }
+
 /// A certificate. `@unchecked Sendable`: never changed after it was read, and OpenSSL counts
 /// references atomically.
 final class Certificate: @unchecked Sendable {
@@ -58,7 +63,7 @@ final class Certificate: @unchecked Sendable {
     static func all(inPEM bytes: [UInt8]) -> [Certificate] {
         var found: [Certificate] = []
         withMemoryBIO(bytes) { bio in
-            while let raw = PEM_read_bio_X509(bio, nil, nil, nil) {
+            while let raw = PEM_read_bio_X509(bio, nil, refusePassword, nil) {
                 found.append(Certificate(taking: raw))
             }
         }
@@ -76,8 +81,7 @@ final class PrivateKey: @unchecked Sendable {
     convenience init?(pem bytes: [UInt8]) {
         var read: OpaquePointer?
         withMemoryBIO(bytes) { bio in
-            // Without a callback OpenSSL would ask whoever sits at the terminal.
-            read = PEM_read_bio_PrivateKey(bio, nil, { _, _, _, _ in -1 }, nil)
+            read = PEM_read_bio_PrivateKey(bio, nil, refusePassword, nil)
         }
         guard let read else { return nil }
         self.init(taking: read)
@@ -95,7 +99,7 @@ final class RevocationList: @unchecked Sendable {
     static func all(in bytes: [UInt8]) -> [RevocationList] {
         var found: [RevocationList] = []
         withMemoryBIO(bytes) { bio in
-            while let raw = PEM_read_bio_X509_CRL(bio, nil, nil, nil) {
+            while let raw = PEM_read_bio_X509_CRL(bio, nil, refusePassword, nil) {
                 found.append(RevocationList(taking: raw))
             }
         }

@@ -53,6 +53,8 @@ final class TLSStream: ByteStream {
     private var failure: TransportError?
     /// Called once.
     private var handshakeEnd: HandshakeEnd?
+    /// Told of memory that the handshake takes, in bytes, as it comes.
+    var handshakeGrew: ((Int) -> Void)?
     private var isStepDue = false
     private var isDecrypting = false
     /// What has come and was not given to OpenSSL: during a handshake, and while nobody reads.
@@ -112,7 +114,7 @@ final class TLSStream: ByteStream {
     private func step() {
         guard state.phase == .handshaking else { return }
         do throws(TLSError) {
-            let session = try openSession()
+            guard let session = try openSession() else { return }
             var step = TLSSession.Step.needsInput
             feed(session) { step = session.handshake() }
             workspace.flush(to: below)
@@ -128,10 +130,12 @@ final class TLSStream: ByteStream {
     }
 
     /// Not before the first bytes: a connection that says nothing costs nothing.
-    private func openSession() throws(TLSError) -> TLSSession {
+    private func openSession() throws(TLSError) -> TLSSession? {
         if let session { return session }
-        if context.side == .accepting, let first = waiting.first, first != Self.handshakeRecord {
-            throw TLSError("tls: first record does not look like a TLS handshake")
+        if context.side == .accepting {
+            guard try ClientHelloRules.admit(waiting) else { return nil }
+            handshakeGrew?(Self.sessionBytes)
+            guard state.phase == .handshaking else { return nil }
         }
         let session = try TLSSession(
             context, application: application, host: host, sink: workspace.sink)
@@ -139,8 +143,8 @@ final class TLSStream: ByteStream {
         return session
     }
 
-    /// The content type of a handshake's records (RFC 8446, 5.1).
-    private static let handshakeRecord: UInt8 = 22
+    /// What OpenSSL takes for a handshake besides what comes, about.
+    private static let sessionBytes = 24 << 10
 
     private func established(_ session: TLSSession) {
         state.established()
@@ -148,6 +152,7 @@ final class TLSStream: ByteStream {
         security = StreamSecurity(
             commonName: session.commonName, applicationProtocol: session.applicationProtocol,
             isResumed: session.isResumed)
+        handshakeGrew = nil
         let end = handshakeEnd.take()
         end?(self, nil)
     }
@@ -163,6 +168,15 @@ final class TLSStream: ByteStream {
     /// For logs: what is known of the other side.
     var serverName: String { session?.serverName ?? "" }
     var certificateNames: CertificateNames? { session?.names }
+
+    /// Whether the other side calls from where its certificate says, where that is asked for.
+    var addressCheck: AddressCheck {
+        guard context.checksClientAddress, let names = certificateNames else { return .passes }
+        return names.check(remoteAddress)
+    }
+
+    /// Whether the handshake is done and nothing has ended since.
+    var isOpen: Bool { state.phase == .open }
 
     // MARK: Reading
 
@@ -288,6 +302,7 @@ final class TLSStream: ByteStream {
 
 extension TLSStream: ByteStreamHandler {
     func received(_ bytes: UnsafeRawBufferPointer) {
+        if state.phase == .handshaking { handshakeGrew?(bytes.count) }
         switch state.receives() {
         case .shakeHands:
             waiting.append(contentsOf: bytes)

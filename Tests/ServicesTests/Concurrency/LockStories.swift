@@ -71,6 +71,36 @@ struct LockStories {
             "its key went with its lease")
     }
 
+    @Test("is not given to who has lost the right to it meanwhile, and goes on to the next")
+    func rights() throws {
+        let member = try member()
+        member.enableAuth()
+        let reader = AuthName("reader")
+        let all = Permission(kind: 2, key: Array("k".utf8), rangeEnd: Array("l".utf8))
+        member.auth(.roleGrantPermission(reader, all))
+        let request = encoded { $0.appendField(1, string: "k") }
+        func lock(_ user: String, _ lease: Int64) -> Caller {
+            let (user, request) = (
+                member.user(user), request + encoded { $0.appendField(2, int64: lease) }
+            )
+            return member.call { life, caller in
+                request.withUnsafeBytes { _ = life.locks.lock($0, as: user, caller) }
+            }
+        }
+        let callers = [lock("root", 16), lock("alice", 32), lock("root", 48)]
+        #expect(try callers.map(member.held) == ["k/10 at 2", "waits", "waits"])
+        member.auth(.userRevokeRole(AuthName("alice"), role: reader))
+        let root = member.user("root")
+        let unlock = encoded { $0.appendField(1, string: "k/10") }
+        _ = member.call { life, caller in
+            unlock.withUnsafeBytes { life.locks.unlock($0, as: root, caller) }
+        }
+        #expect(
+            try callers.suffix(2).map(member.held) == [
+                "unknown \(Status.permissionDenied.message)", "k/30 at 6",
+            ])
+    }
+
     @Test("passes on when the lease of its holder expires")
     func holderDies() throws {
         let member = try PlayedMember()

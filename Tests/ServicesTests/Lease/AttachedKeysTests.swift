@@ -37,4 +37,38 @@ struct AttachedKeysTests {
             #expect(found == Set(model.filter { $0.value == LeaseID(Int64(lease)) }.keys))
         }
     }
+
+    @Test("say by a number whether a lease's keys are the same, and can be left in between")
+    func versions() {
+        var keys = AttachedKeys()
+        let (lease, other) = (LeaseID(1), LeaseID(2))
+        var seen: Set<UInt64> = []
+        func change(_ key: String, _ lease: LeaseID) {
+            Array(key.utf8).withUnsafeBytes { keys.attach($0, to: lease) }
+        }
+        for (key, to, count) in [
+            ("a", lease, 1), ("b", lease, 2), ("c", lease, 3), ("b", LeaseID.none, 2),
+            ("c", .none, 1), ("c", lease, 2), ("a", other, 1),
+        ] {
+            change(key, to)
+            #expect(keys.version(of: lease).count == count)
+            let isOther = seen.insert(keys.version(of: lease).version).inserted
+            #expect(isOther)
+        }
+        let version = keys.version(of: lease).version
+        change("c", lease)
+        change("d", other)
+        #expect(keys.version(of: lease).version == version, "nothing of it has changed")
+        var visits = 0
+        keys.walk(other) { _ in
+            visits += 1
+            return false
+        }
+        #expect(visits == 1)
+        _ = keys.removeAll(of: lease)
+        #expect(keys.version(of: lease).count == 0)
+        change("c", lease)
+        let isOther = seen.insert(keys.version(of: lease).version).inserted
+        #expect(isOther)
+    }
 }

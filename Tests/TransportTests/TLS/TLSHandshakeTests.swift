@@ -207,6 +207,69 @@ struct TLSHandshakeTests {
         #expect(idlers.filter { $0.peer != nil }.count == 9)
     }
 
+    @Test(
+        "is refused before memory is taken for it: what begins too large, or is no ClientHello",
+        arguments: [
+            [22, 3, 1, 0x40, 0, 1, 0, 0x40, 1], [22, 3, 1, 0x40, 0, 1, 2, 0, 0],
+            [22, 3, 1, 0, 3, 1, 0, 0, 1], [22, 3, 1, 0x40, 0, 2, 0, 1, 0],
+        ] as [[UInt8]])
+    func largeHello(bytes: [UInt8]) throws {
+        let world = try TLSWorld()
+        let wire = world.connect()
+        for byte in bytes {
+            withUnsafeBytes(of: byte) { wire.write($0) }
+            world.executor.run()
+        }
+        #expect(world.rejections.count == 1)
+        #expect(world.rejections.first?.contains("ClientHello") == true)
+        #expect(world.acceptor.handshakeCount == 0)
+    }
+
+    @Test("gives way, the oldest first, when they take too much memory together")
+    func tooMuch() throws {
+        var limits = TLSAcceptor.Limits()
+        limits.handshakeBytes = 1 << 20
+        let world = try TLSWorld(limits: limits)
+        let hello: [UInt8] = [22, 3, 1, 0x20, 0, 1, 0, 0x1F, 0]
+        let wires = (0..<50).map { _ in
+            let wire = world.connect()
+            hello.withUnsafeBytes { wire.write($0) }
+            world.executor.run()
+            return wire
+        }
+        // 24 KiB for each.
+        #expect(world.acceptor.handshakeCount == 42)
+        #expect(wires.filter { $0.peer != nil }.count == 42)
+        _ = try world.dial()
+        #expect(world.served.count == 1)
+        #expect(world.rejections.allSatisfy { $0 == "too many handshakes under way" })
+    }
+
+    /// Notes when its stream has ended.
+    private final class Noting: ByteStreamHandler {
+        let note: () -> Void
+        init(_ note: @escaping () -> Void) { self.note = note }
+        func received(_: UnsafeRawBufferPointer) {}
+        func drained() {}
+        func receivedEnd() { note() }
+        func closed(_: TransportError?) {}
+    }
+
+    @Test("ends with the port's, the oldest first")
+    func abort() throws {
+        let world = try TLSWorld()
+        var ended: [Int] = []
+        let clients = (0..<20).map { number in
+            let wire = world.connect()
+            let handler = Noting { ended.append(number) }
+            wire.handler = handler
+            return (wire, handler)
+        }
+        world.acceptor.abort()
+        world.executor.run()
+        withExtendedLifetime(clients) { #expect(ended == Array(0..<20)) }
+    }
+
     @Test("that ends before it began is logged as such")
     func end() throws {
         let world = try TLSWorld()

@@ -111,8 +111,11 @@ final class TLSWorld {
     }
 
     /// A connection in memory that the port has accepted: the client's end.
-    func connect(for application: TLSApplication = .http1AndHTTP2) -> WireEnd {
+    func connect(
+        for application: TLSApplication = .http1AndHTTP2, from address: String = "far"
+    ) -> WireEnd {
         let (near, far) = WireEnd.pair(executor)
+        far.remoteAddress = address
         acceptor.accept(far, for: application) { [weak self] in self?.served.append(TLSEnd($0)) }
         return near
     }

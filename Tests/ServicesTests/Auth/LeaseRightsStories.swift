@@ -1,0 +1,123 @@
+// Who may ask what of leases, by way of the leader or of another member.
+
+import API
+import Consensus
+import Testing
+import Transport
+
+@testable import Services
+
+@Suite("What one member asks of another for a client")
+struct ForwardedCallerTests {
+    private func forward(_ message: [UInt8], as caller: Principal) throws -> Principal {
+        let asked = message.withUnsafeBytes { $0.asking(caller) }
+        return try asked.withUnsafeBytes { bytes throws in try Principal(asking: bytes) }
+    }
+
+    @Test("says who the client is, and whether by a token that is bound to a revision")
+    func round() throws {
+        for caller in [
+            Principal.nobody, Principal(user: AuthName("alice"), revision: 7),
+            Principal(user: AuthName("alice"), revision: 7, isBoundToRevision: true),
+        ] {
+            #expect(try forward([8, 1], as: caller) == caller)
+        }
+    }
+
+    @Test("says that whatever the client wrote itself")
+    func forged() throws {
+        var forged = ByteBuffer()
+        let header = forged.beginMessage(100)
+        forged.appendField(2, string: "root")
+        forged.appendField(3, uint64: 9)
+        forged.endMessage(header)
+        #expect(try forward(forged.array, as: .nobody) == .nobody)
+        let alice = Principal(user: AuthName("alice"), revision: 0)
+        #expect(try forward(forged.array, as: alice) == alice)
+    }
+}
+
+@Suite("Leases, with users")
+struct LeaseRightsStories {
+    @Test("Keys of a lease are shown by no follower to who may not read them")
+    func follower() throws {
+        let member = try PlayedMember { $0.checksReconfiguration = false }
+        _ = try member.grant(16, ttl: 1000)
+        member.put(Request.put("z", "1", lease: 16))
+        member.enableAuth()
+        let alice = member.user("alice")
+        let b = member.memberID(["http://b:1"])
+        _ = member.addMember(["http://b:1"])
+        member.followed(by: b)
+        member.led(by: b, term: Term(5))
+        member.others.reached = [b]
+        try #require(member.state { $0.leader } == b)
+        let old = Principal(user: .root, revision: 1, isBoundToRevision: true)
+        for (caller, status) in [(alice, Status.permissionDenied), (old, .oldAuthRevision)] {
+            let request = encoded { $0.appendLeaseTimeToLiveRequest(LeaseID(16), wantsKeys: true) }
+            let asked = member.call { life, reply in
+                request.withUnsafeBytes { life.leases.timeToLive($0, as: caller, reply) }
+            }
+            #expect(asked.failure == status)
+            #expect(member.others.takeCalls().isEmpty)
+        }
+    }
+
+    @Test("A verdict on many keys holds as long as the keys, and users and roles, do")
+    func verdicts() throws {
+        let member = try PlayedMember()
+        _ = try member.grant(16, ttl: 1000)
+        for number in 0..<100 { member.put(Request.put("k\(number)", "1", lease: 16)) }
+        member.enableAuth()
+        let reader = AuthName("reader")
+        let all = Permission(kind: 2, key: Array("k".utf8), rangeEnd: Array("l".utf8))
+        func refusal() -> Status? {
+            let alice = member.user("alice")
+            // The second is from memory.
+            let answers = (0..<2).map { _ in
+                member.state { $0.refusalToWrite(keysOf: LeaseID(16), alice) }
+            }
+            #expect(answers[0] == answers[1])
+            return answers[0]
+        }
+        #expect(refusal() == .permissionDenied)
+        member.auth(.roleGrantPermission(reader, all))
+        #expect(refusal() == nil)
+        let root = member.user("root")
+        func put(_ key: String, lease: Int64) {
+            let request = Request.put(key, "1", lease: lease)
+            member.call { life, caller in
+                request.withUnsafeBytes { life.kv.put($0, as: root, caller) }
+            }
+        }
+        put("z", lease: 16)
+        #expect(refusal() == .permissionDenied)
+        put("z", lease: 0)
+        #expect(refusal() == nil)
+        member.auth(.userRevokeRole(AuthName("alice"), role: reader))
+        #expect(refusal() == .permissionDenied)
+    }
+
+    @Test("Nobody renews one, has one revoked, or learns of one")
+    func nobody() throws {
+        let member = try PlayedMember()
+        _ = try member.grant(16, ttl: 1000)
+        member.enableAuth()
+        let client = try PlayedClient(member)
+        let request = encoded { $0.appendLeaseRequest(LeaseID(16)) }
+        _ = client.watch("/etcdserverpb.Lease/LeaseKeepAlive", request)
+        #expect(client.messages.isEmpty)
+        #expect(client.end?.status == .userEmpty)
+        for method in ["LeaseRevoke", "LeaseTimeToLive", "LeaseLeases"] {
+            let path = "/etcdserverpb.Lease/\(method)"
+            #expect(client.call(path, request) == .failure(.userEmpty))
+            // Also whose certificate is no user's, and who is a user no more.
+            #expect(AccessRules.table[path] == .user)
+        }
+        let alice = try PlayedClient(member)
+        _ = alice.watch(
+            "/etcdserverpb.Lease/LeaseKeepAlive", request, metadata: member.token(of: "alice"))
+        #expect(alice.messages.count == 1)
+        #expect(alice.end?.status == nil)
+    }
+}
