@@ -102,7 +102,10 @@ extension EndToEnd {
                 #expect(rejected.isEmpty, "\(rejected)")
             }
             let peer = try #require(cluster.peerURLs.first?.advertised)
-            for (name, isLetIn) in [(nil, false), ("other", false), ("peer", true)] {
+            try folder.make("elsewhere", commonName: "member", hosts: ["10.9.9.9"])
+            for (name, isLetIn) in [
+                (nil, false), ("other", false), ("elsewhere", false), ("peer", true),
+            ] {
                 let shown = name.map {
                     ["--cert", folder.file($0 + ".pem"), "--key", folder.file($0 + ".key")]
                 }
