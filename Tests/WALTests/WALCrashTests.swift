@@ -195,6 +195,42 @@ struct WALCrashTests {
         try again.close()
     }
 
+    /// The simulator found this one: the record of place 271 stood first in the oldest segment left,
+    /// and entry 272 had gone with the segment before.
+    @Test("A record whose next entry was released is no start, and later records are")
+    func recordBehindItsSegment() throws {
+        let disk = SimulatedDisk()
+        let configuration = WALConfiguration.small(disk, segment: 1024)
+        var writer = LogWriter()
+        let (store, _) = try WALStore.create(configuration, LogWriter.metadata)
+        func fill(_ segments: Int) throws {
+            while store.segments.count < segments {
+                store.add(writer.append([300], commit: UInt64(writer.content.entries.count)))
+                try store.commit()
+                try store.maintain()
+            }
+        }
+        try fill(2)
+        let early = store.segments[1].firstIndex.previous.previous
+        try store.save(WALSnapshot(index: early, term: Term(1), confState: nil))
+        try fill(4)
+        let late = store.segments[3].firstIndex.previous
+        try store.save(WALSnapshot(index: late, term: Term(1), confState: nil))
+        #expect(try store.release(before: late, keeping: 3) == 1)
+        store.add(writer.append([10], commit: UInt64(writer.content.entries.count)))
+        try store.commit()
+        try store.close()
+
+        #expect(throws: WALError.self) {
+            _ = try WALStore.open(configuration, from: .newestSnapshot(notAfter: late.previous))
+        }
+        let (again, recovery) = try WALStore.open(
+            configuration, from: .newestSnapshot(notAfter: late))
+        #expect(recovery.snapshot.index == late)
+        #expect(recovery.entries.map(\.index) == [late.next])
+        try again.close()
+    }
+
     @Test("A snapshot ahead of the log, and entries on both sides of it, are read back")
     func snapshotAhead() throws {
         let disk = SimulatedDisk()

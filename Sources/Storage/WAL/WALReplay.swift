@@ -53,8 +53,6 @@ struct WALReplay {
     /// Of the entry or snapshot the log has reached.
     private(set) var lastIndex = LogIndex.zero
     private var lastTerm = Term.zero
-    /// Entries after `base` were skipped by a later snapshot: the start is too old.
-    private var isInterrupted = false
     /// The wanted snapshot's record, when it has another term.
     private var mismatch: Term?
 
@@ -116,9 +114,6 @@ struct WALReplay {
         lastIndex = max(entry.index, newestSnapshot.index)
         lastTerm = entry.term
         guard entry.index > keptAfter else { return }
-        if let last = entries.last?.index ?? base?.index, entry.index != last.next {
-            isInterrupted = true
-        }
         entries.append(entry.owned)
     }
 
@@ -175,9 +170,9 @@ struct WALReplay {
         if let mismatch, base == nil {
             throw .snapshotMismatch(directory: directory, wanted: wanted, found: mismatch)
         }
-        guard let base, let metadata, !isInterrupted,
-            entries.first.map({ $0.index == base.index.next }) ?? true
-        else { throw .snapshotNotFound(directory: directory, wanted: wanted) }
+        guard let base, let metadata, isWhole(behind: base.index) else {
+            throw .snapshotNotFound(directory: directory, wanted: wanted)
+        }
 
         // The write of a new term may have been torn between its entries and its state. A leader
         // of that term exists then, and this member gave it no vote that anyone knows of.
@@ -189,5 +184,14 @@ struct WALReplay {
         return WALRecovery(
             metadata: metadata.decoded, snapshot: base, newestSnapshot: newestSnapshot,
             hardState: state, entries: entries, repair: nil)
+    }
+
+    /// Whether no entry is missing from `index` on. One may be: a snapshot from the leader skips
+    /// what this log never had, and the first segment left may begin with the record of a place
+    /// whose next entry went with the segment before. Where a later record is the start, neither
+    /// matters. Indexes only ever rise in `entries`.
+    private func isWhole(behind index: LogIndex) -> Bool {
+        guard let first = entries.first?.index, let last = entries.last?.index else { return true }
+        return first == index.next && last.distance(from: first) == entries.count - 1
     }
 }
