@@ -66,6 +66,7 @@ extension Configuration {
         for member in found {
             var reason = ""
             let match = named.first { _, urls in
+                // One that is no URL to us differs from ours, which the comparison says.
                 let theirs = member.peerURLs.compactMap { try? ServerURL(parsing: $0) }
                 let difference = names.difference(between: theirs, and: urls)
                 reason = difference ?? ""

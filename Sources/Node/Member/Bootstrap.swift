@@ -36,6 +36,7 @@ struct Bootstrap {
         let first = try configuration.foundingMembers(names)
         let urls = first.others.flatMap(\.peerURLs).sorted()
         guard !urls.isEmpty else { return first }
+        // Nobody may be up yet: founders that find no one found.
         let found = try? RemoteCluster.fetch(
             from: urls, timeoutNanoseconds: Self.foundingTimeout, over: tls, on: loop)
         let own = found?.members.first { $0.id == first.own }

@@ -6,7 +6,8 @@
 // top. So four times the quota and at least 64 GiB; 1 TiB when the quota is off. Where a limit on
 // address space forbids it (`ulimit -v`, a sanitizer), half is tried, and half again.
 //
-// Durability. No MDB_NOSYNC (but for a file that is still being built, `beginUnsynced`), no MDB_WRITEMAP: a commit writes the pages, syncs, and only then
+// Durability. No MDB_NOSYNC (but for a file that is still being built, `beginUnsynced`), no
+// MDB_WRITEMAP: a commit writes the pages, syncs, and only then
 // writes the meta page through a synchronous descriptor. A full disk is an error of `write`, never
 // a signal, and a crash leaves the last commit or the one before it.
 //
