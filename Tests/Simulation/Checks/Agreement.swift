@@ -84,8 +84,8 @@ final class StateComparison: @unchecked Sendable {
     }
 
     private func took(
-        _ place: SimPlace, _ applied: ClosedRange<LogIndex>, _ keys: Result<KeyValueHash, StoreError>,
-        _ all: Result<UInt32, StoreError>
+        _ place: SimPlace, _ applied: ClosedRange<LogIndex>,
+        _ keys: Result<KeyValueHash, StoreError>, _ all: Result<UInt32, StoreError>
     ) {
         switch (keys, all) {
         case (.success(let keys), .success(let all)):
