@@ -14,6 +14,10 @@ final class ClusterPeers: OtherMembers, @unchecked Sendable {
     private let own: MemberID
     private let methods = Dictionary(
         uniqueKeysWithValues: PeerMethod.allCases.map { ($0, GRPCClientMethod($0.rawValue)) })
+    /// A leader that was removed is told by the others that they know, and tells one of them to
+    /// come after it (RaftCore+Membership, prepareToLeave). That takes a round trip or two; without
+    /// it all would wait for an election timeout.
+    private static let farewellNanoseconds: UInt64 = 500_000_000
     /// Closes what a removed member has opened.
     weak var port: PeerPort?
 
@@ -34,15 +38,21 @@ final class ClusterPeers: OtherMembers, @unchecked Sendable {
         let id = change.member
         guard id != own else { return }
         if let member = membership.members[id] { return raft.set(id, urls: member.peerURLs) }
-        raft.remove(id)
-        port?.removed(id)
+        guard raft.isLed(by: id) else { return part(from: id) }
+        raft.links.executor.schedule(afterNanoseconds: Self.farewellNanoseconds) { [weak self] in
+            self?.part(from: id)
+        }
+    }
+
+    private func part(from member: MemberID) {
+        raft.remove(member)
+        port?.removed(member)
     }
 
     /// The whole membership was replaced, by a snapshot.
     func membershipReplaced(by membership: Membership) {
         for member in raft.links.members where membership.members[member] == nil {
-            raft.remove(member)
-            port?.removed(member)
+            part(from: member)
         }
         begin(membership, besides: [])
     }

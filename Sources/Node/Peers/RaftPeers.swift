@@ -90,6 +90,11 @@ public final class RaftPeers: @unchecked Sendable {
         instruments[member] = nil
     }
 
+    /// Whether `member` leads, as far as is known here.
+    func isLed(by member: MemberID) -> Bool {
+        raft?.assumeIsolated { $0.status.leader == member } ?? false
+    }
+
     /// Nanoseconds for which messages have got through to `member`; nil if they do not.
     public func activeTime(of member: MemberID) -> UInt64? {
         links.status(of: member)?.activeSince.map { executor.now.nanoseconds(since: $0) }

@@ -62,6 +62,7 @@ final class RaftWatcher {
             }
             checkChanges(place, now, raft)
         }
+        trim(place, through: now.compacted.index)
     }
 
     // MARK: Log matching
@@ -92,14 +93,17 @@ final class RaftWatcher {
                 raft.entries(after: now.compacted.index, through: now.end.index),
                 after: now.compacted.index, to: &seen, place, now)
         }
-        // Not at every step: it moves the rest.
-        let forgotten = now.compacted.index.distance(from: seen.first)
-        if forgotten > 1000 {
-            seen.terms.removeFirst(forgotten)
-            seen.first = now.compacted.index
-        }
         seen.inspection = now
         self.seen[place] = seen
+    }
+
+    /// What a log has forgotten, once everything was checked. Not at every step: it moves the rest.
+    private func trim(_ place: SimPlace, through compacted: LogIndex) {
+        guard let first = seen[place]?.first else { return }
+        let forgotten = compacted.distance(from: first)
+        guard forgotten > 1000 else { return }
+        seen[place]?.terms.removeFirst(forgotten)
+        seen[place]?.first = compacted
     }
 
     private func term(at index: LogIndex, _ seen: Seen) -> Term? {
