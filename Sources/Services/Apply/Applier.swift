@@ -297,9 +297,9 @@ package actor Applier: StateMachine {
     ) throws(ApplyFailure) -> Outcome {
         if entry.data.isEmpty { return Outcome() }  // a new leader's first entry
         if let proposal {
-            let result = try perform(proposal.operation, by: proposal.caller, at: entry.index)
-            return Outcome(
-                result: answerForSpace(proposal.operation, result), waiting: proposal)
+            let result = try performInSpace(
+                proposal.operation, by: proposal.caller, at: entry.index)
+            return Outcome(result: result, waiting: proposal)
         }
         defer { arena.reset() }
         let request: InternalRaftRequest
@@ -314,9 +314,8 @@ package actor Applier: StateMachine {
             throw ApplyFailure("entry \(entry.index.rawValue) asks for what is not known here")
         }
         let caller = Principal(user: request.username, revision: request.authRevision)
-        let result = try perform(operation, by: caller, at: entry.index)
         return Outcome(
-            result: answerForSpace(operation, result),
+            result: try performInSpace(operation, by: caller, at: entry.index),
             waiting: forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id))
     }
 
@@ -353,6 +352,14 @@ package actor Applier: StateMachine {
         do throws(StoreError) { return try store.enter(body) } catch {
             throw ApplyFailure("the store failed: \(error)")
         }
+    }
+
+    private func performInSpace(
+        _ operation: InternalRaftRequest.Operation, by caller: Principal, at index: LogIndex
+    ) throws(ApplyFailure) -> Result<Void, Status> {
+        let hadSpace = !exceedsQuota(operation)
+        return answerForSpace(
+            try perform(operation, by: caller, at: index), hadSpace: hadSpace)
     }
 
     /// Executes one operation.
