@@ -53,6 +53,10 @@ package actor Applier: StateMachine {
     let largeAnswers = LargeAnswers()
     /// Of the transaction under way.
     var txnPlan = TxnPlan()
+    /// What of its answer is still to be read.
+    var laterRanges: [LaterRange] = []
+    /// Whether somebody waits for the answer to the entry under way.
+    private(set) var isHeard = false
     /// Of the answers of nested transactions.
     var nestedLengths = NestedLengths()
     var term = Term.zero {
@@ -297,6 +301,7 @@ package actor Applier: StateMachine {
     ) throws(ApplyFailure) -> Outcome {
         if entry.data.isEmpty { return Outcome() }  // a new leader's first entry
         if let proposal {
+            isHeard = !proposal.isSettled
             let result = try performInSpace(
                 proposal.operation, by: proposal.caller, at: entry.index)
             return Outcome(result: result, waiting: proposal)
@@ -314,14 +319,16 @@ package actor Applier: StateMachine {
             throw ApplyFailure("entry \(entry.index.rawValue) asks for what is not known here")
         }
         let caller = Principal(user: request.username, revision: request.authRevision)
+        let waiting = forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id)
+        isHeard = waiting.map { !$0.isSettled } ?? false
         return Outcome(
-            result: try performInSpace(operation, by: caller, at: entry.index),
-            waiting: forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id))
+            result: try performInSpace(operation, by: caller, at: entry.index), waiting: waiting)
     }
 
     private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {
         if waitsForSpace(proposal, result) { return answerOnceCompacted(proposal, result) }
         switch result {
+        case .success where !laterRanges.isEmpty: answerInSlices(proposal)
         case .success: response.take { proposal.applied(.success($0)) }
         case .failure(let status):
             response.clear()
