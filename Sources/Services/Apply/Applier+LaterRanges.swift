@@ -63,26 +63,15 @@ extension Applier {
             return
         }
         let operations = txnPlan.path[0] ? request.success : request.failure
-        let place = largeAnswers.makePlaceOfWrite()
-        do throws(StoreError) {
-            let parts = try store.enter(with: (ranges, operations, largeAnswers)) {
-                (store, input) throws(StoreError) -> [SlicedRange] in
-                let (ranges, operations, answers) = input
-                var parts: [SlicedRange] = []
-                for range in ranges {
-                    guard case .range(let request) = operations[range.operation].operation else {
-                        preconditionFailure("what reads later is a range")
-                    }
-                    var begun = ByteBuffer()
-                    begun.appendRangeBegin(range.header)
-                    parts.append(
-                        try SlicedRange(
-                            RangeEvaluation(request), after: begun, at: range.revision, of: store,
-                            in: answers, place))
-                }
-                return parts
+        let parts = ranges.map { range in
+            guard case .range(let request) = operations[range.operation].operation else {
+                preconditionFailure("what reads later is a range")
             }
-            SlicedTxn(written, parts, at: ranges.map(\.place), in: largeAnswers).goOn(for: reader)
+            return RangePart(request: request, header: range.header, revision: range.revision)
+        }
+        do throws(StoreError) {
+            let sliced = try slice(parts, at: largeAnswers.makePlaceOfWrite())
+            SlicedTxn(written, sliced, at: ranges.map(\.place), in: largeAnswers).goOn(for: reader)
         } catch {
             reader.fail(Status(error))
         }
