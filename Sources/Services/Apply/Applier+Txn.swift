@@ -167,32 +167,27 @@ extension Applier {
         response.bytes.appendTxnBegin(header, succeeded: succeeds)
         let operations = succeeds ? txn.success : txn.failure
         for (number, op) in operations.enumerated() {
-            guard let operation = op.operation else {
-                response.bytes.appendEmptyTxnResponse()
-                continue
-            }
-            if case .txn(let request) = operation {
-                let open = nestedLengths.beginTxn(in: &response.bytes)
-                try execute(request, .ofNestedTxn, &next)
-                nestedLengths.endTxn(open, in: response.bytes)
-                continue
-            }
-            if case .range(let request) = operation {
+            switch op.operation {
+            case .range(let request):
                 // Behind a nested transaction all that follows moves once its length is known.
                 let mayWait =
                     isOutermost && next == 1
                     && mayWait(request, before: operations[(number + 1)...])
                 try execute(request, number, mayWait: mayWait)
-                continue
+            case .put(let request):
+                let open = response.bytes.beginTxnResponse(.put)
+                try execute(request, in: .txn)
+                response.bytes.endTxnResponse(open)
+            case .deleteRange(let request):
+                let open = response.bytes.beginTxnResponse(.deleteRange)
+                try execute(request, in: .txn)
+                response.bytes.endTxnResponse(open)
+            case .txn(let request):
+                let open = nestedLengths.beginTxn(in: &response.bytes)
+                try execute(request, .ofNestedTxn, &next)
+                nestedLengths.endTxn(open, in: response.bytes)
+            case nil: response.bytes.appendEmptyTxnResponse()
             }
-            let open = response.bytes.beginTxnResponse(operation.kind)
-            switch operation {
-            case .range: break
-            case .put(let request): try execute(request, in: .txn)
-            case .deleteRange(let request): try execute(request, in: .txn)
-            case .txn: break
-            }
-            response.bytes.endTxnResponse(open)
         }
     }
 }
@@ -201,16 +196,5 @@ extension HeaderFields {
     /// There is one, and nothing is in it (reference: semantics.md, General).
     fileprivate static var ofNestedTxn: Self {
         Self(cluster: ClusterID(0), member: .none, revision: Revision(0), term: .zero)
-    }
-}
-
-extension RequestOp.Operation {
-    fileprivate var kind: TxnOperationKind {
-        switch self {
-        case .range: .range
-        case .put: .put
-        case .deleteRange: .deleteRange
-        case .txn: .txn
-        }
     }
 }
