@@ -32,19 +32,34 @@ struct AlarmStories {
 
     @Test("What was proposed in time and applied beyond the quota is done, and answered NOSPACE")
     func appliedBeyond() throws {
-        let member = try PlayedMember { $0.quotaBytes = 400_000 }
-        let value = String(repeating: "v", count: 100_000)
+        let member = try PlayedMember { $0.quotaBytes = 500_000 }
         for number in 0..<3 { #expect(member.put("k\(number)", value).message != nil) }
         member.disk.isHeld = true
+        let first = member.put("first", value)
         let last = member.put("last", value)
-        #expect(last.answers.isEmpty, "the file is small yet")
-        member.commit()
+        #expect(last.answers.isEmpty, "there is room for each of the two")
         member.disk.isHeld = false
         member.life.core.runUntilIdle()
+        #expect(first.message != nil)
         #expect(last.failure == .noSpace)
         #expect(member.life.events.heard.last == "raised memberID:161 alarm:NOSPACE")
         #expect(member.range(Request.range("last")).message?.count ?? 0 > value.count)
     }
+
+    @Test("What was applied and is not in the file yet counts: no batch goes beyond the quota")
+    func uncommitted() throws {
+        let member = try PlayedMember { $0.quotaBytes = 500_000 }
+        var taken = 0
+        while taken < 10, member.put("k\(taken)", value).failure == nil { taken += 1 }
+        #expect(taken == 4)
+        member.commit()
+        let inUse = member.life.core.turn {
+            member.life.store.assumeIsolated { $0.durable.size.inUse }
+        }
+        #expect(inUse <= 500_000)
+    }
+
+    private let value = String(repeating: "v", count: 100_000)
 
     @Test("While NOSPACE is active puts are refused on every member, deletes and reads are not")
     func noSpace() throws {

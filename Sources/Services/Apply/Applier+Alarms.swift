@@ -23,19 +23,19 @@ extension Applier {
     /// What is answered to a request that was executed. One that found less space than when it was
     /// proposed is told so all the same, and raises the alarm, as in etcd: state is changed alike
     /// on all members, and only the answer differs.
+    /// - Parameter hadSpace: whether it was within the quota just before.
     func answerForSpace(
-        _ operation: InternalRaftRequest.Operation, _ result: Result<Void, Status>
+        _ result: Result<Void, Status>, hadSpace: Bool
     ) -> Result<Void, Status> {
-        guard case .success = result, let refusal = refusalForSpace(operation) else {
-            return result
-        }
-        return .failure(refusal)
+        guard case .success = result, !hadSpace else { return result }
+        raiseNoSpace()
+        return .failure(.noSpace)
     }
 
-    private func exceedsQuota(_ operation: InternalRaftRequest.Operation) -> Bool {
+    func exceedsQuota(_ operation: InternalRaftRequest.Operation) -> Bool {
         guard let quota = settings.quotaBytes else { return false }
         let cost = operation.spaceCost
-        return cost > 0 && store.assumeIsolated { $0.durable.size.inUse } + cost >= quota
+        return cost > 0 && store.assumeIsolated { $0.bytesInUse } + cost >= quota
     }
 
     private var ownNoSpace: AlarmFields {

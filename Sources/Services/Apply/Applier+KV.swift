@@ -103,28 +103,10 @@ extension Applier {
 
     // MARK: Range
 
-    /// Appends the RangeResponse that `request` comes to, whole, to `answer`. Within an apply the
-    /// newest revision is what it has done so far.
-    ///
-    /// For requests that are part of a write: one that only reads is served in slices
-    /// (PendingRange, PendingTxn). The request passed `checkRange`.
-    /// - Throws: `.compacted`, `.futureRevision`, or what befell the store; then something may have
-    ///   been appended.
-    func appendRange(
-        _ request: RangeRequest, header: HeaderFields, to answer: ResponseBuffer
-    ) throws(StoreError) {
-        counters.ranges.increment()
-        try store.enter(with: (request, header, answer)) { (store, input) throws(StoreError) in
-            let (request, header, answer) = input
-            var evaluation = RangeEvaluation(request)
-            answer.bytes.appendRangeBegin(header)
-            while try !evaluation.step(.unlimited, of: store, into: &answer.bytes) {}
-        }
-    }
-
     /// Answers a Range in `response`, or begins to.
     /// - Returns: whether it goes on in slices, and `reader` is answered then.
-    /// - Throws: as `appendRange`, and `.busy`.
+    /// - Throws: `.compacted`, `.futureRevision`, `.busy`, or what befell the store; then something
+    ///   may have been appended.
     func beginRange(
         _ request: RangeRequest, for reader: any SlicedReader
     ) throws(StoreError) -> Bool {

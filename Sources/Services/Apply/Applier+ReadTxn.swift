@@ -85,27 +85,45 @@ extension Applier {
     /// What begins in `response` goes on with the answers to `ranges`.
     private func slice(_ ranges: [RangeRequest]) throws(StoreError) -> SlicedTxn {
         let inner = header(in: .txn)
-        let parts = try store.enter(with: (ranges, inner, largeAnswers)) {
+        let parts = ranges.map { range in
+            RangePart(
+                request: range, header: inner,
+                revision: range.revision > Revision(0) ? range.revision : inner.revision)
+        }
+        let sliced = try slice(parts, at: try largeAnswers.makePlace())
+        return SlicedTxn(after: response.takeAway(), sliced, in: largeAnswers)
+    }
+
+    /// Pins all that `parts` read.
+    func slice(
+        _ parts: [RangePart], at place: LargeAnswers.Place
+    ) throws(StoreError) -> [SlicedRange] {
+        try store.enter(with: (parts, largeAnswers, place)) {
             (store, input) throws(StoreError) -> [SlicedRange] in
-            let (ranges, inner, answers) = input
-            let place = try answers.makePlace()
-            var parts: [SlicedRange] = []
+            let (parts, answers, place) = input
+            var sliced: [SlicedRange] = []
             do throws(StoreError) {
-                for range in ranges {
+                for part in parts {
                     var begun = ByteBuffer()
-                    begun.appendRangeBegin(inner)
-                    parts.append(
+                    begun.appendRangeBegin(part.header)
+                    sliced.append(
                         try SlicedRange(
-                            RangeEvaluation(range), after: begun,
-                            at: range.revision > Revision(0) ? range.revision : inner.revision,
+                            RangeEvaluation(part.request), after: begun, at: part.revision,
                             of: store, in: answers, place))
                 }
             } catch {
-                for part in parts { part.giveUp() }
+                for range in sliced { range.giveUp() }
                 throw error
             }
-            return parts
+            return sliced
         }
-        return SlicedTxn(after: response.takeAway(), parts, in: largeAnswers)
     }
+}
+
+/// A range that is a part of a transaction's answer, before it is read.
+struct RangePart {
+    let request: RangeRequest
+    let header: HeaderFields
+    /// All of it is read at this one.
+    let revision: Revision
 }

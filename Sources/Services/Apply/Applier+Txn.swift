@@ -3,6 +3,9 @@
 // First everything is decided, on the state as it is before: which branches are taken, and whether
 // what they ask for can be done. From there on nothing can be refused, and the operations run in
 // order, by the same functions as requests that come alone.
+//
+// What is read is for the caller only: where nobody waits, ranges are passed over. A large one is
+// read later, in slices, if a revision shows just what it would see now (Applier+LaterRanges).
 
 import API
 import Storage
@@ -50,6 +53,7 @@ extension Applier {
     }
 
     private func run(_ request: TxnRequest) throws(TxnStop) {
+        laterRanges.removeAll(keepingCapacity: true)
         try plan(request)
         let before = store.assumeIsolated { $0.revision }
         let after = txnPlan.changesKeys ? before.next : before
@@ -158,28 +162,32 @@ extension Applier {
         _ txn: TxnRequest, _ header: HeaderFields, _ next: inout Int
     ) throws(StoreError) {
         let succeeds = txnPlan.path[next]
+        let isOutermost = next == 0
         next += 1
         response.bytes.appendTxnBegin(header, succeeded: succeeds)
-        for op in succeeds ? txn.success : txn.failure {
-            guard let operation = op.operation else {
-                response.bytes.appendEmptyTxnResponse()
-                continue
-            }
-            if case .txn(let request) = operation {
+        let operations = succeeds ? txn.success : txn.failure
+        for (number, op) in operations.enumerated() {
+            switch op.operation {
+            case .range(let request):
+                // Behind a nested transaction all that follows moves once its length is known.
+                let mayWait =
+                    isOutermost && next == 1
+                    && mayWait(request, before: operations[(number + 1)...])
+                try execute(request, number, mayWait: mayWait)
+            case .put(let request):
+                let open = response.bytes.beginTxnResponse(.put)
+                try execute(request, in: .txn)
+                response.bytes.endTxnResponse(open)
+            case .deleteRange(let request):
+                let open = response.bytes.beginTxnResponse(.deleteRange)
+                try execute(request, in: .txn)
+                response.bytes.endTxnResponse(open)
+            case .txn(let request):
                 let open = nestedLengths.beginTxn(in: &response.bytes)
                 try execute(request, .ofNestedTxn, &next)
                 nestedLengths.endTxn(open, in: response.bytes)
-                continue
+            case nil: response.bytes.appendEmptyTxnResponse()
             }
-            let open = response.bytes.beginTxnResponse(operation.kind)
-            switch operation {
-            case .range(let request):
-                try appendRange(request, header: self.header(in: .txn), to: response)
-            case .put(let request): try execute(request, in: .txn)
-            case .deleteRange(let request): try execute(request, in: .txn)
-            case .txn: break
-            }
-            response.bytes.endTxnResponse(open)
         }
     }
 }
@@ -188,16 +196,5 @@ extension HeaderFields {
     /// There is one, and nothing is in it (reference: semantics.md, General).
     fileprivate static var ofNestedTxn: Self {
         Self(cluster: ClusterID(0), member: .none, revision: Revision(0), term: .zero)
-    }
-}
-
-extension RequestOp.Operation {
-    fileprivate var kind: TxnOperationKind {
-        switch self {
-        case .range: .range
-        case .put: .put
-        case .deleteRange: .deleteRange
-        case .txn: .txn
-        }
     }
 }

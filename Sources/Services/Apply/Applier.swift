@@ -53,6 +53,10 @@ package actor Applier: StateMachine {
     let largeAnswers = LargeAnswers()
     /// Of the transaction under way.
     var txnPlan = TxnPlan()
+    /// What of its answer is still to be read.
+    var laterRanges: [LaterRange] = []
+    /// Whether somebody waits for the answer to the entry under way.
+    private(set) var isHeard = false
     /// Of the answers of nested transactions.
     var nestedLengths = NestedLengths()
     var term = Term.zero {
@@ -252,9 +256,10 @@ package actor Applier: StateMachine {
     ) throws(ApplyFailure) -> Outcome {
         if entry.data.isEmpty { return Outcome() }  // a new leader's first entry
         if let proposal {
-            let result = try perform(proposal.operation, by: proposal.caller, at: entry.index)
-            return Outcome(
-                result: answerForSpace(proposal.operation, result), waiting: proposal)
+            isHeard = !proposal.isSettled
+            let result = try performInSpace(
+                proposal.operation, by: proposal.caller, at: entry.index)
+            return Outcome(result: result, waiting: proposal)
         }
         defer { arena.reset() }
         let request: InternalRaftRequest
@@ -269,15 +274,16 @@ package actor Applier: StateMachine {
             throw ApplyFailure("entry \(entry.index.rawValue) asks for what is not known here")
         }
         let caller = Principal(user: request.username, revision: request.authRevision)
-        let result = try perform(operation, by: caller, at: entry.index)
+        let waiting = forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id)
+        isHeard = waiting.map { !$0.isSettled } ?? false
         return Outcome(
-            result: answerForSpace(operation, result),
-            waiting: forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id))
+            result: try performInSpace(operation, by: caller, at: entry.index), waiting: waiting)
     }
 
     private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {
         if waitsForSpace(proposal, result) { return answerOnceCompacted(proposal, result) }
         switch result {
+        case .success where !laterRanges.isEmpty: answerInSlices(proposal)
         case .success: response.take { proposal.applied(.success($0)) }
         case .failure(let status):
             response.clear()
@@ -308,6 +314,14 @@ package actor Applier: StateMachine {
         do throws(StoreError) { return try store.enter(body) } catch {
             throw ApplyFailure("the store failed: \(error)")
         }
+    }
+
+    private func performInSpace(
+        _ operation: InternalRaftRequest.Operation, by caller: Principal, at index: LogIndex
+    ) throws(ApplyFailure) -> Result<Void, Status> {
+        let hadSpace = !exceedsQuota(operation)
+        return answerForSpace(
+            try perform(operation, by: caller, at: index), hadSpace: hadSpace)
     }
 
     /// Executes one operation.

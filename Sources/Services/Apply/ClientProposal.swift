@@ -70,6 +70,39 @@ final class ClientProposal: Proposal, Expiring, @unchecked Sendable {
         return reply
     }
 
+    /// The entry was applied, and ranges of it are still to be read: the operation is kept until the
+    /// answer comes. Nil when the caller was told already.
+    func readsOn() -> AppliedTxn? {
+        guard !isSettled else {
+            releaseArena()
+            return nil
+        }
+        isSettled = true
+        return AppliedTxn(self)
+    }
+
+    /// What becomes of a transaction that was applied and whose answer is read in slices. Confined
+    /// to the executor of the applied state, hence `@unchecked Sendable`.
+    final class AppliedTxn: SlicedReader, @unchecked Sendable {
+        private let proposal: ClientProposal
+
+        fileprivate init(_ proposal: ClientProposal) { self.proposal = proposal }
+
+        var operation: InternalRaftRequest.Operation { proposal.operation }
+        var isAbandoned: Bool { proposal.reply.isAbandoned }
+
+        func respond(_ answer: ByteBlocks, size: Int) {
+            proposal.reply.respond(answer, size: size)
+            proposal.releaseArena()
+        }
+
+        /// What it changed it has changed, which the caller must not take for refused.
+        func fail(_ status: Status) {
+            proposal.reply.fail(.requestTimeout)
+            proposal.releaseArena()
+        }
+    }
+
     func dropped(_ reason: ProposalDrop) { refuse(Status(reason)) }
 
     func forwarded() { applier.assumeIsolated { $0.await(self) } }

@@ -1,5 +1,6 @@
-// A read-only transaction whose ranges are more than one slice: they are read one after the other,
-// each in slices, all at the revisions of its beginning.
+// A transaction whose ranges are more than one slice: they are read one after the other, each in
+// slices, all at the revisions of its beginning; those of one that writes, at the revisions that
+// show what they would have seen.
 
 import API
 import Storage
@@ -10,6 +11,8 @@ import Storage
 final class SlicedTxn: SlicedReader, @unchecked Sendable {
     /// Last first.
     private var ranges: [SlicedRange]
+    /// What stands behind each of them, last first.
+    private var between: [[UInt8]]
     private let answer: ByteBlocks
     /// Of the whole answer in bytes, what could not be sent included.
     private var size: Int
@@ -20,9 +23,26 @@ final class SlicedTxn: SlicedReader, @unchecked Sendable {
     ///   - ranges: in order. None was begun.
     init(after begun: consuming ByteBuffer, _ ranges: [SlicedRange], in answers: LargeAnswers) {
         self.ranges = ranges.reversed()
+        between = []
         size = begun.count
         answer = ByteBlocks(countedBy: answers.meter)
         answer.append(begun)
+    }
+
+    /// As above, with other answers between those of the ranges.
+    /// - Parameters:
+    ///   - written: all that is not read in slices.
+    ///   - places: where in it the answer of each range belongs, ascending.
+    convenience init(
+        _ written: consuming ByteBuffer, _ ranges: [SlicedRange], at places: [Int],
+        in answers: LargeAnswers
+    ) {
+        let all = written.array
+        var begun = ByteBuffer()
+        begun.append([UInt8](all[..<places[0]]))
+        self.init(after: begun, ranges, in: answers)
+        between = zip(places, places.dropFirst() + [all.count]).map { [UInt8](all[$0..<$1]) }
+        between.reverse()
     }
 
     /// Reads all of it, then answers `caller`.
@@ -54,7 +74,17 @@ final class SlicedTxn: SlicedReader, @unchecked Sendable {
             answer.append(inner)
             answer.append(part)
         }
+        appendBetween()
         next()
+    }
+
+    private func appendBetween() {
+        guard let bytes = between.popLast(), !bytes.isEmpty else { return }
+        size += bytes.count
+        guard size <= Limits.sendBytes else { return answer.removeAll() }
+        var block = ByteBuffer()
+        block.append(bytes)
+        answer.append(block)
     }
 
     func fail(_ status: Status) {

@@ -43,6 +43,12 @@ extension MVCCStore {
         if applying == nil { paceCommits() }
     }
 
+    /// Bytes that pairs take: in the file as of the last finished commit, and those that wait for
+    /// theirs or are being committed. A batch can be large against what a quota leaves.
+    package var bytesInUse: Int64 {
+        commits.durable.size.inUse + Int64(records.byteCount + commits.changesBytes)
+    }
+
     private var pendingBytes: Int { records.active.byteCount + commits.changesBytes }
 
     private var isCommitDue: Bool {

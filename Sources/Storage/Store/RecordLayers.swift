@@ -17,6 +17,9 @@ struct RecordLayers: ~Copyable {
         view = try ReadTransaction(environment)
     }
 
+    /// Bytes of the messages that are not in the file yet.
+    var byteCount: Int { active.byteCount + (committing?.buffer.byteCount ?? 0) }
+
     /// Appends a change, younger than all others. What `write` appends must not lie in the layers.
     @inline(__always)
     mutating func append(_ key: RecordKey, _ write: (inout ByteBuffer) -> Void) {

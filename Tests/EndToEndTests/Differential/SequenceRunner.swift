@@ -34,6 +34,8 @@ struct Statistics: Sendable {
     var accepted: [Method: Int] = [:]
     var refused: [Method: Int] = [:]
     var restarts = 0
+    /// Those of them that the other server was not asked (the table of known differences).
+    var oursAlone = 0
 
     var requests: Int { (Array(accepted.values) + Array(refused.values)).reduce(0, +) }
 
@@ -41,6 +43,7 @@ struct Statistics: Sendable {
         accepted.merge(other.accepted, uniquingKeysWith: +)
         refused.merge(other.refused, uniquingKeysWith: +)
         restarts += other.restarts
+        oursAlone += other.oursAlone
     }
 
     /// `put 700 + 52, range 1430 + 301`: accepted and refused ones.
@@ -146,6 +149,7 @@ final class SequenceRunner {
         if KnownDifference.isForCairnAlone(step, at: sent) {
             let broken = KnownDifference.broken(by: ours, to: step, at: sent)
             difference = broken.map { "what 3.7 does: \($0.now)" }
+            outcome.statistics.oursAlone += 1
             theirs = "(not asked)"
         } else {
             let answer = Answer(method, answers.theirs)
