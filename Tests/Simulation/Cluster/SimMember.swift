@@ -174,7 +174,16 @@ final class SimMember: @unchecked Sendable {
             guard let member else { return $0.abort() }
             member.serveClient($0)
         }
+        let network = cluster.network
+        member.peers.interceptor = { [unowned peers = member.peers] message in
+            // What is proposed twice is done twice: that is for connections to prevent.
+            let mayRepeat = if case .proposal = message.body { false } else { true }
+            network.carry(to: place, on: life.main, mayRepeat: mayRepeat) {
+                peers.deliver(message)
+            }
+        }
         note("starts, life \(lives)")
+        if member.hasRepaired { kernel.trace.counts.add("seen: torn log repaired at a start") }
         member.start { [weak self] in self?.removed() }
         return member
     }
@@ -202,6 +211,7 @@ final class SimMember: @unchecked Sendable {
         guard !isRemoved else { return }
         isRemoved = true
         note("was removed")
+        kernel.trace.counts.add("seen: members removed")
         let life = life
         kernel.after(1_000_000_000) { [weak self] in
             guard let self, self.life === life, life != nil else { return }

@@ -17,6 +17,7 @@ public final class Trace: @unchecked Sendable {
     /// The kernel's, which sets them: a reference to it, weak, would cost every step.
     var time: UInt64 = 1_000_000_000
     var step: UInt64 = 0
+    let counts = RunCounts()
     /// Where this run keeps its files.
     var hidden: String?
 
@@ -59,7 +60,8 @@ public final class Trace: @unchecked Sendable {
     /// - Parameter text: without what differs from run to run, such as the name of a directory.
     func add(_ source: String, _ text: String) {
         var text = text
-        if let hidden, text.utf8.count > hidden.utf8.count, text.contains(hidden) {
+        // By bytes: this is asked of every line.
+        if let hidden, text.withCString({ strstr($0, hidden) != nil }) {
             text.replace(hidden, with: "DATA")
         }
         for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
