@@ -71,7 +71,7 @@ struct RightsTests {
     }
 
     private func isFine(_ changes: [RightsOperation], toldAt moment: Moment) -> Bool {
-        RightsCheck.violations(told(at: moment), changes, asked: [7: 30]).isEmpty
+        RightsCheck.violations(told(at: moment), changes, asked: ["x": 30]).isEmpty
     }
 
     @Test("A watcher is told nothing that was written after its right was taken")

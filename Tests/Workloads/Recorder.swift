@@ -133,9 +133,9 @@ final class Recorder {
 
     /// Whether guests were told of what they could not read when they were told.
     private func rightsViolations(_ watches: WatchClients) -> [Violation] {
-        var asked: [Int64: Moment] = [:]
-        for operation in operations where operation.call.isWrite {
-            if let revision = operation.answer?.revision { asked[revision] = operation.invoked }
+        var asked: [String: Moment] = [:]
+        for operation in operations {
+            for value in operation.call.values { asked[value] = operation.invoked }
         }
         return watches.guestRecords.flatMap { number, record in
             RightsCheck.violations(record, rights[number] ?? [], asked: asked)

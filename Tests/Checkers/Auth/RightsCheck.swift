@@ -8,16 +8,16 @@
 public enum RightsCheck {
     /// - Parameters:
     ///   - changes: of the rights of the watcher's user, made one after the other.
-    ///   - asked: when the write of a revision was asked for.
+    ///   - asked: when the put of a value was asked for; every value is put once.
     public static func violations(
-        _ record: WatchRecord, _ changes: [RightsOperation], asked: [Int64: Moment]
+        _ record: WatchRecord, _ changes: [RightsOperation], asked: [String: Moment]
     ) -> [Violation] {
         let without = timesWithoutReading(changes)
         var violations: [Violation] = []
         for (moment, receipt) in record.receipts {
             guard case .events(let events, _, _) = receipt else { continue }
-            for event in events {
-                guard let asked = asked[event.revision],
+            for event in events where !event.isDelete {
+                guard let asked = asked[event.pair.value],
                     let time = without.first(where: { $0.from <= asked && moment < $0.until })
                 else { continue }
                 violations.append(

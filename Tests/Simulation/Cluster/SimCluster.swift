@@ -40,6 +40,7 @@ public final class SimCluster: @unchecked Sendable {
     let directory: String
     let watcher: RaftWatcher
     let agreement = AgreementCheck()
+    let graveyard = Graveyard()
     private(set) var members: [SimMember] = []
     let clientHost: SimHost
     let clientExecutor: SimExecutor
@@ -152,13 +153,14 @@ public final class SimCluster: @unchecked Sendable {
     private func observe(_ place: SimPlace) {
         guard place <= members.count, let life = members[place - 1].life, let member = life.member
         else { return }
-        let raft = member.raft
         life.main.enter {
-            raft.assumeIsolated { watcher.observe(place, $0) }
-            let state = member.store.assumeIsolated { ($0.appliedIndex, $0.revision) }
+            guard member.raft.assumeIsolated({ watcher.observe(place, $0) }) else { return }
+            let (applied, revision) = member.store.assumeIsolated {
+                ($0.appliedIndex, $0.revision)
+            }
             agreement.observe(
-                place, state.0, state.1,
-                member.applier.assumeIsolated { $0.authority.assumeIsolated { $0.snapshot } })
+                place, applied, revision,
+                member.applier.authority.assumeIsolated { $0.snapshot })
         }
     }
 

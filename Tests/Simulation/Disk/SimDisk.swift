@@ -259,11 +259,19 @@ final class SimDisk: @unchecked Sendable {
         content.durableSize = content.live.count
     }
 
+    func drawSyncTime() -> UInt64 {
+        syncTime.lowerBound + dice.next() % (syncTime.upperBound - syncTime.lowerBound + 1)
+    }
+
+    /// Somebody reads, and has to wait for it if the disk is slow.
+    func read() {
+        guard syncTime != Self.usualSyncTime else { return }
+        kernel.trace.counts.add("seen: slow reads")
+        kernel.current?.block(drawSyncTime())
+    }
+
     private func beginSync(_ path: String) throws(FileError) {
-        let took =
-            syncTime.lowerBound
-            + dice.next() % (syncTime.upperBound - syncTime.lowerBound + 1)
-        kernel.current?.block(took)
+        kernel.current?.block(drawSyncTime())
         guard failingSyncs > 0 else { return }
         failingSyncs -= 1
         kernel.trace.counts.add("seen: syncs failed")

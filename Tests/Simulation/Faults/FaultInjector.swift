@@ -191,7 +191,8 @@ final class FaultInjector {
         switch kind {
         case .slowDisk(let target, let syncTime, let time):
             guard let member = member(target) else { return false }
-            note("the disk of \(member.name) takes up to \(syncTime / 1_000_000) ms for a sync")
+            note(
+                "the disk of \(member.name) takes up to \(syncTime / 1_000_000) ms at a time")
             member.disk.syncTime = syncTime / 4...syncTime
             later(time) { member.disk.syncTime = SimDisk.usualSyncTime }
         case .failSync(let target, let time):

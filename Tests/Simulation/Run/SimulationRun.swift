@@ -32,6 +32,8 @@ public struct SimulationResult {
     public let operations: Int
     /// In the plan.
     public let faultCount: Int
+    /// Processes that ended and of which something is still in memory.
+    public let leftBehind: Int
     /// How often what happened.
     public let counts: [(name: String, count: Int)]
     let faults: [(place: Int, text: String)]
@@ -123,18 +125,19 @@ public final class SimulationRun {
         if cluster.violation == nil { compare() }
         let ran = Self.realTime()
         let violation = cluster.violation ?? workload.check().first.map { "\($0)" }
+        let checked = Self.realTime()
+        cluster.letGo()
+        removeTree(directory)
         let result = SimulationResult(
             seed: seed, violation: violation, step: cluster.kernel.steps,
             simulatedSeconds: Double(cluster.kernel.time - Self.second) / 1e9,
             realSeconds: Double(ran - began) / 1e9,
-            checkSeconds: Double(Self.realTime() - ran) / 1e9, hash: trace.hash,
+            checkSeconds: Double(checked - ran) / 1e9, hash: trace.hash,
             operations: workload.operationCount, faultCount: plan.faults.count,
-            counts: counts(),
+            leftBehind: cluster.graveyard.unrestful, counts: counts(),
             faults: zip(kept, plan.faults).map {
                 ($0, "\($1.time / 1_000_000) ms: \($1.kind)")
             }, trace: trace)
-        cluster.letGo()
-        removeTree(directory)
         return result
     }
 
