@@ -32,6 +32,12 @@
         case reorderEvents = "reorder-events"
         /// A renewed lease ends as if it had not been.
         case expireLeaseEarly = "expire-lease-early"
+        /// Watchers go on when their user has lost the right.
+        case watchAfterRevocation = "watch-after-revocation"
+        /// A permission that was taken away counts until users or roles change again.
+        case useAfterRevocation = "use-after-revocation"
+        /// Who gets a snapshot goes on with the users and roles it had.
+        case keepOldUsers = "keep-old-users"
 
         /// The one that is made. Set before anything runs, by a program with one thread.
         nonisolated(unsafe) public static var made: Self?

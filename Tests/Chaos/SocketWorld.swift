@@ -39,14 +39,15 @@ final class SocketWorld: ClientWorld {
     var memberCount: Int { doors.count }
 
     func call(
-        _ method: String, _ request: [UInt8], to member: Int, timeoutNanoseconds: UInt64,
-        completion: @escaping (CallEnd) -> Void
+        _ method: String, _ request: [UInt8], to member: Int, token: [UInt8]?,
+        timeoutNanoseconds: UInt64, completion: @escaping (CallEnd) -> Void
     ) {
         doors[member].open { [loop] connection in
             guard let connection else { return completion(.neverSent) }
             connection.unary(
                 GRPCClientMethod(method), request,
-                options: GRPCCallOptions(timeout: timeoutNanoseconds)
+                options: GRPCCallOptions(
+                    timeout: timeoutNanoseconds, metadata: token.map { [("token", $0)] } ?? [])
             ) { result in
                 let end: CallEnd =
                     switch result {
@@ -60,15 +61,15 @@ final class SocketWorld: ClientWorld {
     }
 
     func openStream(
-        _ method: String, to member: Int, received: @escaping ([UInt8]) -> Void,
-        ended: @escaping (Status) -> Void
+        _ method: String, to member: Int, token: [UInt8]?,
+        received: @escaping ([UInt8]) -> Void, ended: @escaping (Status) -> Void
     ) -> any ClientStream {
         let stream = SocketStream(received, ended)
         doors[member].open { connection in
             guard let connection else {
                 return stream.end(Status(.unavailable, "nobody takes the connection"))
             }
-            stream.begin(connection, GRPCClientMethod(method))
+            stream.begin(connection, GRPCClientMethod(method), token)
         }
         return stream
     }
@@ -124,9 +125,10 @@ private final class SocketStream: ClientStream, GRPCClientStreamHandler {
         self.ended = ended
     }
 
-    func begin(_ connection: GRPCClientConnection, _ method: GRPCClientMethod) {
+    func begin(_ connection: GRPCClientConnection, _ method: GRPCClientMethod, _ token: [UInt8]?) {
         guard ended != nil else { return }  // cancelled meanwhile
-        let call = connection.streaming(method, handler: self)
+        let options = GRPCCallOptions(metadata: token.map { [("token", $0)] } ?? [])
+        let call = connection.streaming(method, options: options, handler: self)
         self.call = call
         for message in early { call.send(message) }
         early = []

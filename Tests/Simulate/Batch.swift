@@ -23,6 +23,10 @@ struct Batch {
 
     /// - Returns: whether all went well.
     mutating func run(_ arguments: [String]) throws -> Bool {
+        // LMDB asks for megabytes of zeros with every start of a member, of which it uses little:
+        // fresh pages are zeros (mallopt(3)). The rest is kept, not given back and taken again.
+        setenv("MALLOC_MMAP_THRESHOLD_", "\(256 << 10)", 1)
+        setenv("MALLOC_TRIM_THRESHOLD_", "\(256 << 20)", 1)
         while !running.isEmpty || (next < end && (keepGoing || !hasFailed)) {
             while running.count < jobs, next < end, keepGoing || !hasFailed {
                 let seeds = next..<min(next + Self.chunk, end)

@@ -22,6 +22,9 @@ struct Simulate: ParsableCommand {
     @Flag(help: "After a failure, looks for the fewest faults that it needs.") var minimize = false
     @Flag(help: "Goes on after a failure.") var keepGoing = false
     @Flag(help: "One line for each run, and nothing else.") var brief = false
+    @Flag(help: "At the end, how often each kind of fault, client and check occurred.")
+    var counts = false
+    @Option(help: .hidden) var countsFile: String?
 
     private var settings: SimulationSettings {
         var settings = SimulationSettings()
@@ -34,15 +37,22 @@ struct Simulate: ParsableCommand {
 
     func run() throws {
         try chooseBug()
+        let table = counts ? CountTable() : nil
+        defer { table?.show() }
+        let countsFile = countsFile ?? table?.path
         if seeds > 1, jobs > 1 || seeds > Batch.chunk {
             var batch = Batch(seed..<(seed + seeds), jobs: jobs, keepGoing: keepGoing)
-            guard try batch.run(childArguments) else { throw ExitCode(1) }
+            guard try batch.run(childArguments(countsFile)) else { throw ExitCode(1) }
             return
         }
         var hasFailed = false
         for number in seed..<(seed + seeds) {
             let result = SimulationRun(seed: number, settings).run()
             print(result.summary)
+            if result.leftBehind > 0 {
+                print("  \(result.leftBehind) processes left something behind")
+            }
+            if let countsFile { CountTable.add(result.counts, to: countsFile) }
             fflush(nil)
             guard let violation = result.violation else { continue }
             hasFailed = true
@@ -83,8 +93,9 @@ struct Simulate: ParsableCommand {
     }
 
     /// For a process that runs some of the seeds.
-    private var childArguments: [String] {
+    private func childArguments(_ countsFile: String?) -> [String] {
         var arguments = ["--seconds", "\(seconds)", "--members", "\(members)", "--jobs", "1"]
+        if let countsFile { arguments += ["--counts-file", countsFile] }
         if let bug { arguments += ["--bug", bug] }
         if keepGoing { arguments += ["--keep-going"] }
         if brief { arguments += ["--brief"] }

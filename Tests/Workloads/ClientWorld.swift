@@ -36,10 +36,13 @@ public protocol ClientWorld: AnyObject {
     func isMember(_ member: Int) -> Bool
 
     /// Calls a unary method, such as `/etcdserverpb.KV/Put`.
-    /// - Parameter completion: called once, never before this returns; when the timeout is over at
-    ///   the latest, also if the member is down.
+    /// - Parameters:
+    ///   - token: what a login gave, to say who calls.
+    ///   - completion: called once, never before this returns; when the timeout is over at the
+    ///     latest, also if the member is down.
     func call(
-        _ method: String, _ request: [UInt8], to member: Int, timeoutNanoseconds: UInt64,
+        _ method: String, _ request: [UInt8], to member: Int, token: [UInt8]?,
+        timeoutNanoseconds: UInt64,
         completion: @escaping (CallEnd) -> Void)
 
     /// Begins a call of a streaming method.
@@ -47,7 +50,8 @@ public protocol ClientWorld: AnyObject {
     ///   - received: called for each message, never before this returns.
     ///   - ended: called once, never before this returns; nothing is received afterwards.
     func openStream(
-        _ method: String, to member: Int, received: @escaping ([UInt8]) -> Void,
+        _ method: String, to member: Int, token: [UInt8]?,
+        received: @escaping ([UInt8]) -> Void,
         ended: @escaping (Status) -> Void
     ) -> any ClientStream
 

@@ -13,6 +13,11 @@ struct WireCall {
     let method: String
     let request: [UInt8]
 
+    init(_ method: String, _ request: [UInt8]) {
+        self.method = method
+        self.request = request
+    }
+
     init(_ method: String, _ write: (inout ByteBuffer) -> Void) {
         self.method = method
         var buffer = ByteBuffer()

@@ -13,9 +13,13 @@ final class Recorder {
     /// In the order of their grants.
     var leases: [LeaseLife] = []
     var locks: [LockHold] = []
+    /// Of each guest: its calls, and what changed its rights.
+    var rights: [Int: [RightsOperation]] = [:]
     /// Compactions by the moment at which they were asked for.
     var compactions: [Sighting] = []
     private var found: [Violation] = []
+    /// How often what happened, for people.
+    var tally: [String: Int] = [:]
 
     func add(_ operation: KVOperation) {
         count += 1
@@ -42,8 +46,12 @@ final class Recorder {
     /// Whether the server said that the call has no effect (reference: errors.tsv). No space may
     /// also be found out while the call is carried out.
     private func isCertain(_ status: Status, _ call: KVCall) -> Bool {
-        guard call.isWrite else { return true }
-        return switch status.code {
+        call.isWrite ? isCertain(status) : true
+    }
+
+    /// The same of any call that changes something.
+    func isCertain(_ status: Status) -> Bool {
+        switch status.code {
         case .invalidArgument, .notFound, .alreadyExists, .failedPrecondition, .outOfRange,
             .permissionDenied, .unimplemented, .unauthenticated:
             true
@@ -51,6 +59,40 @@ final class Recorder {
             .internal, .unavailable, .dataLoss:
             false
         }
+    }
+
+    /// With what can be seen in what is kept anyway.
+    func fullTally(_ watches: WatchClients) -> [String: Int] {
+        var tally = tally
+        for record in watches.records {
+            tally["watch: begun", default: 0] += 1
+            for (_, receipt) in record.receipts {
+                switch receipt {
+                case .created: continue
+                case .events(let events, _, _): tally["watch: events", default: 0] += events.count
+                case .progress: tally["watch: progress told", default: 0] += 1
+                case .compacted: tally["watch: overtaken by a compaction", default: 0] += 1
+                }
+            }
+        }
+        for operation in operations {
+            if case .unknown = operation.outcome {
+                tally["calls: outcome unknown", default: 0] += 1
+            }
+        }
+        for operation in rights.values.joined() {
+            switch operation.outcome {
+            case .answered(.denied): tally["rights: calls denied", default: 0] += 1
+            case .answered(.allowed): tally["rights: calls allowed", default: 0] += 1
+            case .answered(.done): tally["rights: changes", default: 0] += 1
+            default: continue
+            }
+        }
+        tally["leases: granted", default: 0] += leases.count
+        tally["leases: seen to end", default: 0] += leases.count { !$0.seenGone.isEmpty }
+        tally["locks: held", default: 0] += locks.count
+        tally["compactions: asked for", default: 0] += compactions.count
+        return tally
     }
 
     // MARK: Checks
@@ -64,6 +106,7 @@ final class Recorder {
         for record in watches.records {
             violations += WatchCheck.violations(record, history, compactions: compactions)
         }
+        violations += rightsViolations(watches)
         for lease in withEndsOf(history, log) { violations += check.violations(lease) }
         violations += LockCheck.violations(locks, history)
         violations += linearizabilityViolations()
@@ -88,6 +131,17 @@ final class Recorder {
         return leases
     }
 
+    /// Whether guests were told of what they could not read when they were told.
+    private func rightsViolations(_ watches: WatchClients) -> [Violation] {
+        var asked: [String: Moment] = [:]
+        for operation in operations {
+            for value in operation.call.values { asked[value] = operation.invoked }
+        }
+        return watches.guestRecords.flatMap { number, record in
+            RightsCheck.violations(record, rights[number] ?? [], asked: asked)
+        }
+    }
+
     private func linearizabilityViolations() -> [Violation] {
         var violations: [Violation] = []
         func add(_ verdict: Verdict, _ what: String) {
@@ -107,6 +161,11 @@ final class Recorder {
         }
         let model = BankModel(accounts: Bank.accounts, each: Bank.each)
         add(LinearizabilityChecker(model).check(bank), "bank")
+        for (number, history) in rights.sorted(by: { $0.key < $1.key }) {
+            add(
+                LinearizabilityChecker(RightsModel(initial: RightsManager.initial)).check(history),
+                "rights of guest \(number)")
+        }
         return violations
     }
 }

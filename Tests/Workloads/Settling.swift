@@ -15,7 +15,22 @@ final class Settling {
     }
 
     func begin(_ done: @escaping () -> Void) {
-        waitForLeases { [self] in readTheEnd(done) }
+        restoreRights(of: run.options.usesAuth ? run.options.guests : 0) { [self] in
+            waitForLeases { [self] in readTheEnd(done) }
+        }
+    }
+
+    /// Guests get their rights back, so that their watchers come to the end as well.
+    private func restoreRights(of guests: Int, _ done: @escaping () -> Void) {
+        guard guests > 0 else { return done() }
+        waitsFor = "guests to get their rights back"
+        run.change(.setRole(true), of: guests - 1, by: WorkloadRun.operators) { [self] hasRole in
+            run.change(.setRight(.both), of: guests - 1, by: WorkloadRun.operators) {
+                [self] hasRight in
+                if hasRole, hasRight { return restoreRights(of: guests - 1, done) }
+                again { [self] in restoreRights(of: guests, done) }
+            }
+        }
     }
 
     /// Reads what leases still hold until they hold nothing. That they end at all, and in time, is

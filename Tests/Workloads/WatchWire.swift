@@ -30,6 +30,8 @@ struct WatchResponse {
     var isCreated = false
     var isCanceled = false
     var compacted: Int64 = 0
+    /// Why it is over.
+    var reason = ""
     var isFragment = false
     var events: [KeyEvent] = []
     var previous: [Pair?] = []
@@ -43,6 +45,7 @@ struct WatchResponse {
                 case 3: isCreated = try field.bool()
                 case 4: isCanceled = try field.bool()
                 case 5: compacted = try field.int64()
+                case 6: reason = String(decoding: try field.bytes(), as: UTF8.self)
                 case 7: isFragment = try field.bool()
                 case 11: try add(eventIn: try field.bytes())
                 default: break

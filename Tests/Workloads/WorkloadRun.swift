@@ -18,6 +18,10 @@ public struct WorkloadOptions: Sendable {
     public var leases = 2
     public var locks = 3
     public var watchers = 4
+    /// Whether members know users, and clients log in.
+    public var usesAuth = false
+    /// Users whose rights are given and taken, if there are users. Each is watched and written to.
+    public var guests = 2
     /// Who compacts and defragments.
     public var housekeepers = 1
     /// Between two calls of a client, on average.
@@ -47,6 +51,9 @@ public final class WorkloadRun {
     let recorder = Recorder()
     private(set) var watches: WatchClients
     private var scripts: [any ClientScript] = []
+    private var sessions: [Int: Session] = [:]
+    /// What kind of client each is, by its number.
+    private var kinds: [Int: String] = [:]
     private var isStopped = false
     /// Calls and scripts under way.
     private var underWay = 0
@@ -71,15 +78,26 @@ public final class WorkloadRun {
     // MARK: Phases
 
     public func start() {
-        watches.start(options.watchers)
+        guard options.usesAuth else { return begin() }
+        User.open(self) { [self] in begin() }
+    }
+
+    private func begin() {
+        watches.start(options.watchers, guests: options.usesAuth ? options.guests : 0)
         Bank.open(self) { [self] in
-            add(options.registers) { Register(self, client: $0) }
-            add(options.lists) { List(self, client: $0) }
-            add(options.sets) { ElementSet(self, client: $0) }
-            add(options.banks) { Bank(self, client: $0) }
-            add(options.leases) { LeaseHolder(self, client: $0) }
-            add(options.locks) { LockOwner(self, client: $0) }
-            add(options.housekeepers) { Housekeeper(self, client: $0) }
+            add(options.registers, .registers) { Register(self, client: $0) }
+            add(options.lists, .lists) { List(self, client: $0) }
+            add(options.sets, .sets) { ElementSet(self, client: $0) }
+            add(options.banks, .bank) { Bank(self, client: $0) }
+            add(options.leases, .leases) { LeaseHolder(self, client: $0) }
+            add(options.locks, .locks) { LockOwner(self, client: $0) }
+            add(options.housekeepers, .root) { Housekeeper(self, client: $0) }
+            guard options.usesAuth, options.guests > 0 else { return }
+            for number in 0..<options.guests {
+                add(1, .guest(number)) { Guest(self, client: $0, number: number) }
+            }
+            add(1, .root) { RightsManager(self, client: $0) }
+            add(1, .hosts) { Host(self, client: $0) }
         }
     }
 
@@ -87,10 +105,13 @@ public final class WorkloadRun {
 
     var hasStopped: Bool { isStopped }
 
-    private func add(_ count: Int, _ make: (Int) -> any ClientScript) {
+    private func add(_ count: Int, _ user: User, _ make: (Int) -> any ClientScript) {
         for _ in 0..<count {
-            let script = make(scripts.count + 1)
+            let client = scripts.count + 1
+            let script = make(client)
             scripts.append(script)
+            sessions[client] = session(as: user)
+            kinds[client] = script is RightsManager ? "rights" : user.name
             think { [self] in loop(script) }
         }
     }
@@ -134,45 +155,97 @@ public final class WorkloadRun {
         world.schedule(afterNanoseconds: pause, work)
     }
 
+    /// Who looks after the run itself: with all rights.
+    static let operators = 0
+    /// Who has not logged in.
+    static let nobody = -1
+
+    /// A new login of `user`, if there are users.
+    func session(as user: User) -> Session {
+        session(user: options.usesAuth ? user : nil)
+    }
+
+    private func session(user: User?) -> Session {
+        Session(world, as: user, timeout: options.callTimeout) { [recorder] in
+            recorder.report("what is permitted is not denied", $0)
+        }
+    }
+
+    func session(of client: Int) -> Session {
+        if let known = sessions[client] { return known }
+        let new = client == Self.nobody ? session(user: nil) : session(as: .root)
+        sessions[client] = new
+        return new
+    }
+
+    /// Calls any method as a user with all rights, if there are users.
+    public func callAsRoot(
+        _ method: String, _ request: [UInt8], to member: Int, timeoutNanoseconds: UInt64,
+        _ done: @escaping (CallEnd) -> Void
+    ) {
+        session(of: Self.operators).call(
+            WireCall(method, request), to: member, timeout: timeoutNanoseconds, done)
+    }
+
     /// Calls the KV service, at a member of chance or the given one, and keeps what came of it.
     func call(
         _ call: KVCall, by client: Int, at member: Int? = nil,
         _ done: @escaping (KVOperation) -> Void
     ) {
+        perform(call, by: client, at: member) { operation, _ in done(operation) }
+    }
+
+    /// As `call`, with what its client was told.
+    func perform(
+        _ call: KVCall, by client: Int, at member: Int? = nil,
+        _ done: @escaping (KVOperation, CallEnd) -> Void
+    ) {
         let member = member ?? random(below: world.memberCount)
         let invoked = world.now
-        let wire = call.wire
         underWay += 1
-        world.call(
-            wire.method, wire.request, to: member, timeoutNanoseconds: options.callTimeout
-        ) { [self] end in
+        session(of: client).call(call.wire, to: member, timeout: options.callTimeout) {
+            [self] end in
             underWay -= 1
             let operation = Operation(
                 client: client, call, invoked: invoked, returned: world.now,
                 recorder.outcome(of: call, end, from: member))
             world.note("m\(member + 1) \(operation)")
             recorder.add(operation)
-            done(operation)
+            count(end, of: client)
+            done(operation, end)
         }
     }
 
     /// Calls another unary method. `done` gets nil when there is no answer.
     func raw(
-        _ wire: WireCall, at member: Int? = nil, timeout: UInt64? = nil,
+        _ wire: WireCall, by client: Int, at member: Int? = nil, timeout: UInt64? = nil,
         _ done: @escaping (CallEnd) -> Void
     ) {
         let member = member ?? random(below: world.memberCount)
         underWay += 1
-        world.call(
-            wire.method, wire.request, to: member,
-            timeoutNanoseconds: timeout ?? options.callTimeout
-        ) { [self] end in
+        session(of: client).call(wire, to: member, timeout: timeout ?? options.callTimeout) {
+            [self] end in
             underWay -= 1
             recorder.count += 1
+            count(end, of: client)
             world.note("m\(member + 1) \(wire.method) \(end)")
             done(end)
         }
     }
+
+    // MARK: Counts
+
+    private func count(_ end: CallEnd, of client: Int) {
+        let kind = kinds[client] ?? "operators"
+        if case .answered = end {
+            recorder.tally["calls answered: \(kind)", default: 0] += 1
+        } else {
+            recorder.tally["calls failed: \(kind)", default: 0] += 1
+        }
+    }
+
+    /// How much of everything there was, in no order.
+    public var tally: [String: Int] { recorder.fullTally(watches) }
 
     // MARK: Checks
 

@@ -57,6 +57,7 @@ package final class HostedMember: @unchecked Sendable {
     package var id: MemberID { actors.identity.member }
     package var cluster: ClusterID { actors.identity.cluster }
     package var raft: RaftNode { actors.raft }
+    package var peers: RaftPeers { actors.peers.raft }
     package var applier: Applier { actors.applier }
     package var store: MVCCStore { actors.store }
 

@@ -6,8 +6,9 @@ public struct PeerMetrics: Sendable {
     private let registry: MetricsRegistry
     private let own: MemberID
 
-    /// Those of one other member.
-    struct Instruments: Sendable {
+    /// Those of one other member. A class: it is looked up for every message, and a copy of a value
+    /// would count eight references.
+    final class Instruments: Sendable {
         let sentBytes: Counter
         let receivedBytes: Counter
         let sendFailures: Counter
@@ -16,6 +17,21 @@ public struct PeerMetrics: Sendable {
         let disconnections: Counter
         let isKnown: Gauge
         let roundTrip: Histogram
+
+        init(
+            sentBytes: Counter, receivedBytes: Counter, sendFailures: Counter,
+            receiveFailures: Counter, isActive: Gauge, disconnections: Counter, isKnown: Gauge,
+            roundTrip: Histogram
+        ) {
+            self.sentBytes = sentBytes
+            self.receivedBytes = receivedBytes
+            self.sendFailures = sendFailures
+            self.receiveFailures = receiveFailures
+            self.isActive = isActive
+            self.disconnections = disconnections
+            self.isKnown = isKnown
+            self.roundTrip = roundTrip
+        }
     }
 
     /// - Parameter own: this member.

@@ -20,6 +20,9 @@ public final class RaftPeers: @unchecked Sendable {
     private(set) var raft: RaftNode?
     private let onRemoval: (MemberID) -> Void
 
+    /// Takes messages that came in the node's place: a network that loses and repeats single ones,
+    /// which connections do not. What it wants the node to have it hands to `deliver`.
+    package var interceptor: ((Message) -> Void)?
     /// Messages that came in this turn.
     private var gathered: [Message] = []
     /// Members to whom messages of this turn were lost.
@@ -141,6 +144,11 @@ public final class RaftPeers: @unchecked Sendable {
     }
 
     func tell(_ message: Message) {
+        if let interceptor { interceptor(message) } else { deliver(message) }
+    }
+
+    /// Hands a message to the node, with all others of the turn.
+    package func deliver(_ message: Message) {
         gathered.append(message)
         atTurnEnd()
     }

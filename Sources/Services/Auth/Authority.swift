@@ -37,9 +37,15 @@ package actor Authority {
         if state.isEnabled != self.state.isEnabled || state.revision != self.state.revision {
             board.tokens.forgetAll()
         }
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .keepOldUsers { return }
+        #endif
         self.state = state
         show(AuthView(state))
     }
+
+    /// What it all comes to now.
+    package var snapshot: AuthSnapshot { AuthSnapshot(state) }
 
     /// What an entry asked to know.
     enum Answer {
@@ -66,6 +72,11 @@ package actor Authority {
         let (concerned, loggedOut) = state.takeConcerned()
         if !loggedOut.isEmpty { board.tokens.forget(loggedOut) }
         if state.isEnabled != wasEnabled { board.tokens.forgetAll() }
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .useAfterRevocation, case .roleRevokePermission = operation {
+                return (result, state.takeChanges())
+            }
+        #endif
         if state.isEnabled != wasEnabled || state.revision != revision {
             show(AuthView(state, after: view, concerned: concerned))
         }

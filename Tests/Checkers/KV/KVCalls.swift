@@ -95,6 +95,18 @@ public enum KVCall: Hashable, Sendable {
     case revoke(Int64)
     case compact(Int64)
 
+    /// What it may put.
+    public var values: [String] {
+        switch self {
+        case .put(_, let value, _): [value]
+        case .txn(_, let then, let otherwise):
+            (then + otherwise).compactMap {
+                if case .put(_, let value, _) = $0 { value } else { nil }
+            }
+        case .range, .delete, .revoke, .compact: []
+        }
+    }
+
     /// Whether it can change what is stored.
     public var isWrite: Bool {
         switch self {

@@ -1,17 +1,24 @@
 // Members that have applied the same have the same state.
 
 import API
+import Services
 import Storage
 
 /// After every turn: what an entry came to is the same at all members.
 final class AgreementCheck {
     var violated: (String) -> Void = { _ in }
     private var revisions: [LogIndex: (revision: Revision, place: SimPlace)] = [:]
+    private var rights: [LogIndex: (rights: AuthSnapshot, place: SimPlace)] = [:]
     private var last: [SimPlace: LogIndex] = [:]
+    /// The revision of users and roles that was last looked at in full.
+    private var lastAuth: [SimPlace: UInt64] = [:]
 
-    func observe(_ place: SimPlace, _ applied: LogIndex, _ revision: Revision) {
+    func observe(
+        _ place: SimPlace, _ applied: LogIndex, _ revision: Revision, _ auth: AuthSnapshot
+    ) {
         guard last[place] != applied else { return }
         last[place] = applied
+        compare(place, applied, auth)
         guard let known = revisions[applied] else {
             revisions[applied] = (revision, place)
             return
@@ -20,6 +27,20 @@ final class AgreementCheck {
         violated(
             "after entry \(applied.rawValue) m\(place) is at revision \(revision.rawValue), "
                 + "m\(known.place) was at \(known.revision.rawValue)")
+    }
+
+    /// Users and roles, as members have them in memory.
+    private func compare(_ place: SimPlace, _ applied: LogIndex, _ auth: AuthSnapshot) {
+        guard let known = rights[applied] else {
+            rights[applied] = (auth, place)
+            return
+        }
+        let isNew = lastAuth[place] != auth.revision
+        lastAuth[place] = auth.revision
+        guard !known.rights.isSame(as: auth, inFull: isNew) else { return }
+        violated(
+            "after entry \(applied.rawValue) m\(place) knows \(auth), m\(known.place) knew "
+                + "\(known.rights)")
     }
 }
 

@@ -37,10 +37,11 @@ final class RaftWatcher {
     /// The process of this place is gone.
     func forget(_ place: SimPlace) { seen[place] = nil }
 
-    func observe(_ place: SimPlace, _ raft: isolated RaftNode) {
+    /// - Returns: whether anything is other than before.
+    func observe(_ place: SimPlace, _ raft: isolated RaftNode) -> Bool {
         let now = raft.inspection
         let old = seen[place]
-        guard now != old?.inspection else { return }
+        guard now != old?.inspection else { return false }
         if let old, now.term < old.inspection.term {
             violated("the term of m\(place) fell to \(now.term.rawValue)")
         }
@@ -63,6 +64,7 @@ final class RaftWatcher {
             checkChanges(place, now, raft)
         }
         trim(place, through: now.compacted.index)
+        return true
     }
 
     // MARK: Log matching

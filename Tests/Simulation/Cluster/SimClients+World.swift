@@ -31,19 +31,20 @@ final class SimClientWorld: ClientWorld, @unchecked Sendable {
     }
 
     func call(
-        _ method: String, _ request: [UInt8], to member: Int, timeoutNanoseconds: UInt64,
-        completion: @escaping (CallEnd) -> Void
+        _ method: String, _ request: [UInt8], to member: Int, token: [UInt8]?,
+        timeoutNanoseconds: UInt64, completion: @escaping (CallEnd) -> Void
     ) {
         cluster.clients.call(
-            method, request, to: member + 1, timeoutNanoseconds: timeoutNanoseconds,
+            method, request, to: member + 1, token: token, timeoutNanoseconds: timeoutNanoseconds,
             completion: completion)
     }
 
     func openStream(
-        _ method: String, to member: Int, received: @escaping ([UInt8]) -> Void,
-        ended: @escaping (Status) -> Void
+        _ method: String, to member: Int, token: [UInt8]?,
+        received: @escaping ([UInt8]) -> Void, ended: @escaping (Status) -> Void
     ) -> any ClientStream {
-        cluster.clients.openStream(method, to: member + 1, received: received, ended: ended)
+        cluster.clients.openStream(
+            method, to: member + 1, token: token, received: received, ended: ended)
     }
 
     func note(_ line: @autoclosure () -> String) {

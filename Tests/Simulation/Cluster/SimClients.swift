@@ -44,11 +44,29 @@ public final class SimClients: @unchecked Sendable {
         return new
     }
 
-    /// Calls a unary method of the member at `place`.
-    /// - Parameter completion: called once, later, on the clients' executor.
-    public func call(
+    /// Calls of those who run the cluster, where they have to say who they are.
+    var operatorCall: ((String, [UInt8], SimPlace, UInt64, @escaping (CallEnd) -> Void) -> Void)?
+
+    /// As those who run the cluster call.
+    func call(
         _ path: String, _ request: [UInt8], to place: SimPlace, timeoutNanoseconds: UInt64,
         completion: @escaping (CallEnd) -> Void
+    ) {
+        if let operatorCall {
+            return operatorCall(path, request, place, timeoutNanoseconds, completion)
+        }
+        call(
+            path, request, to: place, token: nil, timeoutNanoseconds: timeoutNanoseconds,
+            completion: completion)
+    }
+
+    /// Calls a unary method of the member at `place`.
+    /// - Parameters:
+    ///   - token: says who calls.
+    ///   - completion: called once, later, on the clients' executor.
+    public func call(
+        _ path: String, _ request: [UInt8], to place: SimPlace, token: [UInt8]?,
+        timeoutNanoseconds: UInt64, completion: @escaping (CallEnd) -> Void
     ) {
         let method = method(path)
         executor.add { [self] in
@@ -57,7 +75,8 @@ public final class SimClients: @unchecked Sendable {
             reach(place, link) { connection in
                 guard let connection else { return completion(.neverSent) }
                 connection.unary(
-                    method, request, options: GRPCCallOptions(timeout: timeoutNanoseconds)
+                    method, request,
+                    options: GRPCCallOptions(timeout: timeoutNanoseconds, token: token)
                 ) { result in
                     switch result {
                     case .success(let bytes):
@@ -115,10 +134,10 @@ public final class SimClients: @unchecked Sendable {
 
     /// Opens a streaming call to the member at `place`. Its callbacks come later; `ended` once, last.
     public func openStream(
-        _ path: String, to place: SimPlace, received: @escaping ([UInt8]) -> Void,
-        ended: @escaping (Status) -> Void
+        _ path: String, to place: SimPlace, token: [UInt8]?,
+        received: @escaping ([UInt8]) -> Void, ended: @escaping (Status) -> Void
     ) -> SimCall {
-        let call = SimCall(executor, received: received, ended: ended)
+        let call = SimCall(executor, token: token, received: received, ended: ended)
         let method = method(path)
         executor.add { [self] in
             reach(place, link(place, 0)) { connection in
@@ -138,21 +157,23 @@ public final class SimCall: GRPCClientStreamHandler, @unchecked Sendable {
     private let onMessage: ([UInt8]) -> Void
     private var onEnd: ((Status) -> Void)?
     private var call: GRPCClientCall?
+    private let options: GRPCCallOptions
     /// Not sent yet.
     private var unsent: [[UInt8]] = []
 
     init(
-        _ executor: SimExecutor, received: @escaping ([UInt8]) -> Void,
+        _ executor: SimExecutor, token: [UInt8]?, received: @escaping ([UInt8]) -> Void,
         ended: @escaping (Status) -> Void
     ) {
         self.executor = executor
+        options = GRPCCallOptions(token: token)
         onMessage = received
         onEnd = ended
     }
 
     func begin(_ connection: GRPCClientConnection, _ method: GRPCClientMethod) {
         guard onEnd != nil else { return }
-        call = connection.streaming(method, handler: self)
+        call = connection.streaming(method, options: options, handler: self)
         sendWaiting()
     }
 
@@ -190,5 +211,12 @@ public final class SimCall: GRPCClientStreamHandler, @unchecked Sendable {
     public func finished(_ end: GRPCCallEnd) {
         let status = end.status ?? Status(.cancelled, "the server has ended the call")
         executor.add { [self] in self.end(status) }
+    }
+}
+
+extension GRPCCallOptions {
+    /// - Parameter token: of a user who has logged in.
+    init(timeout: UInt64? = nil, token: [UInt8]?) {
+        self.init(timeout: timeout, metadata: token.map { [("token", $0)] } ?? [])
     }
 }

@@ -18,6 +18,16 @@ public struct SimOptions: Sendable {
     public var snapshotCount = 200
     public var catchUpEntries = 100
     public var preVote = true
+    /// How members know who has logged in, if there are users.
+    public var tokens = Tokens.kept(seconds: 300)
+
+    /// Times in seconds.
+    public enum Tokens: Sendable {
+        /// Members keep them; they end when they are not used for so long.
+        case kept(seconds: Int)
+        /// Signed ones, with the secret in a file that all members have.
+        case signed(seconds: Int, key: String)
+    }
     public init() {}
 }
 
@@ -30,6 +40,7 @@ public final class SimCluster: @unchecked Sendable {
     let directory: String
     let watcher: RaftWatcher
     let agreement = AgreementCheck()
+    let graveyard = Graveyard()
     private(set) var members: [SimMember] = []
     let clientHost: SimHost
     let clientExecutor: SimExecutor
@@ -61,6 +72,7 @@ public final class SimCluster: @unchecked Sendable {
             observe(executor.number / 4)
         }
         let urls = (1...options.members).map { "m\($0)=http://\(SimURL.peer($0))" }
+        writeTokenKey()
         for place in 1...options.members {
             members.append(
                 SimMember(
@@ -70,13 +82,27 @@ public final class SimCluster: @unchecked Sendable {
     }
 
     static func arguments(_ options: SimOptions, initial: [String], state: String) -> [String] {
-        [
+        let tokens =
+            switch options.tokens {
+            case .kept(let seconds): ["--auth-token", "simple", "--auth-token-ttl", "\(seconds)"]
+            case .signed(let seconds, let key):
+                ["--auth-token", "jwt,sign-method=HS256,priv-key=\(key),ttl=\(seconds)s"]
+            }
+        return tokens + [
+            // The least there is: what bcrypt takes is real time.
+            "--bcrypt-cost", "4",
             "--initial-cluster", initial.joined(separator: ","), "--initial-cluster-state", state,
             "--initial-cluster-token", "simulation",
             "--snapshot-count", "\(options.snapshotCount)",
             "--snapshot-catchup-entries", "\(options.catchUpEntries)", "--max-wals", "2",
             "--pre-vote=\(options.preVote)",
         ]
+    }
+
+    private func writeTokenKey() {
+        guard case .signed(_, let key) = options.tokens, let file = fopen(key, "w") else { return }
+        fputs("the secret of seed \(seed)", file)
+        fclose(file)
     }
 
     deinit { network.letGo() }
@@ -127,11 +153,14 @@ public final class SimCluster: @unchecked Sendable {
     private func observe(_ place: SimPlace) {
         guard place <= members.count, let life = members[place - 1].life, let member = life.member
         else { return }
-        let raft = member.raft
         life.main.enter {
-            raft.assumeIsolated { watcher.observe(place, $0) }
-            let state = member.store.assumeIsolated { ($0.appliedIndex, $0.revision) }
-            agreement.observe(place, state.0, state.1)
+            guard member.raft.assumeIsolated({ watcher.observe(place, $0) }) else { return }
+            let (applied, revision) = member.store.assumeIsolated {
+                ($0.appliedIndex, $0.revision)
+            }
+            agreement.observe(
+                place, applied, revision,
+                member.applier.authority.assumeIsolated { $0.snapshot })
         }
     }
 
@@ -147,6 +176,7 @@ public final class SimCluster: @unchecked Sendable {
     func addMachine(_ arguments: [String]) -> SimMember {
         let member = SimMember(members.count + 1, seed: seed, arguments: arguments, in: self)
         members.append(member)
+        kernel.trace.counts.add("seen: machines added")
         return member
     }
 }

@@ -31,7 +31,23 @@ final class SimLife {
         backend = SimExecutor(first + 2, on: host)
         snapshots = SimExecutor(first + 3, on: host)
         self.files = files
+        // A commit of the store, and making a snapshot: the disk is at work.
+        backend.turnTime = { [disk = files.disk] in disk.drawSyncTime() }
+        snapshots.turnTime = backend.turnTime
     }
+}
+
+/// What is left of processes that ended, to see that nothing is: what holds each other is never
+/// freed, and stays in memory with the maps of its files.
+final class Graveyard {
+    private struct Grave {
+        weak var remains: AnyObject?
+    }
+    private var graves: [Grave] = []
+
+    func add(_ remains: AnyObject?) { graves.append(Grave(remains: remains)) }
+
+    var unrestful: Int { graves.count { $0.remains != nil } }
 }
 
 /// How a process ends without wanting to.
@@ -159,7 +175,11 @@ final class SimMember: @unchecked Sendable {
         let member = try HostedMember(
             try configuration(), capabilities,
             dialer: SimDialer(cluster.network, from: place, on: life.main),
-            loggerOf: { part in Logger(label: part) { _ in SimLog(trace: trace, source: name) } },
+            loggerOf: { part in
+                Logger(label: part) { [files = life.files] _ in
+                    SimLog(trace: trace, source: name, files: files)
+                }
+            },
             found: found)
         id = member.id
         let place = place
@@ -174,12 +194,30 @@ final class SimMember: @unchecked Sendable {
             guard let member else { return $0.abort() }
             member.serveClient($0)
         }
+        let network = cluster.network
+        let main = life.main
+        member.peers.interceptor = { [unowned peers = member.peers] message in
+            // What is proposed twice is done twice: that is for connections to prevent.
+            let mayRepeat = if case .proposal = message.body { false } else { true }
+            network.carry(to: place, on: main, mayRepeat: mayRepeat) { peers.deliver(message) }
+        }
         note("starts, life \(lives)")
+        if member.hasRepaired { kernel.trace.counts.add("seen: torn log repaired at a start") }
         member.start { [weak self] in self?.removed() }
         return member
     }
 
+    /// As of the arguments that were read last.
+    private var known: (arguments: [String], configuration: Configuration)?
+
     private func configuration() throws -> Configuration {
+        if let known, known.arguments == arguments { return known.configuration }
+        let configuration = try readArguments()
+        known = (arguments, configuration)
+        return configuration
+    }
+
+    private func readArguments() throws -> Configuration {
         let all = [
             "--name", name, "--data-dir", root, "--listen-peer-urls", peerURL,
             "--initial-advertise-peer-urls", peerURL,
@@ -202,6 +240,7 @@ final class SimMember: @unchecked Sendable {
         guard !isRemoved else { return }
         isRemoved = true
         note("was removed")
+        kernel.trace.counts.add("seen: members removed")
         let life = life
         kernel.after(1_000_000_000) { [weak self] in
             guard let self, self.life === life, life != nil else { return }
@@ -220,7 +259,6 @@ final class SimMember: @unchecked Sendable {
 
     private func end(_ death: SimDeath, resets: Bool) {
         guard let life else { return }
-        life.host.die()
         life.files.isDead = true
         cluster.network.ended(place, tells: resets)
         switch death {
@@ -228,7 +266,14 @@ final class SimMember: @unchecked Sendable {
         case .power: disk.crash()
         }
         takeStoreFiles()
-        life.main.enter { life.member?.letGo() }
+        // It reaches nothing any more: what its parts hold of each other is let go as by one that
+        // ends in order.
+        life.main.enter {
+            life.member?.letGo()
+            cluster.graveyard.add(life.member?.store)
+            life.member = nil
+        }
+        life.host.die()
         self.life = nil
         cluster.watcher.forget(place)
     }
@@ -295,6 +340,8 @@ public struct SimError: Error, CustomStringConvertible {
 struct SimLog: LogHandler {
     let trace: Trace
     let source: String
+    /// Of the process that logs.
+    let files: SimFiles
     var metadata: Logger.Metadata = [:]
     var logLevel = Logger.Level.info
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -303,6 +350,7 @@ struct SimLog: LogHandler {
     }
 
     func log(event: LogEvent) {
+        if files.isDead { return }
         var text = "\(event.message)"
         if let metadata = event.metadata {
             for key in metadata.keys.sorted() {

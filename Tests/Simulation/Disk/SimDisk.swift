@@ -85,6 +85,7 @@ final class SimDisk: @unchecked Sendable {
     private func tear(_ content: Content) {
         for sector in content.before.keys.sorted() where dice.next() % 2 == 0 {
             guard let old = content.before[sector] else { continue }
+            kernel.trace.counts.add("seen: sectors lost")
             let start = sector * 512
             let end = min(start + old.count, content.live.count)
             if start < end {
@@ -230,6 +231,7 @@ final class SimDisk: @unchecked Sendable {
         let missing = size - content.live.count
         guard missing > 0 else { return }
         if capacity < .max, used + missing > capacity {
+            kernel.trace.counts.add("seen: writes to a full disk")
             throw FileError(operation, path, code: ENOSPC)
         }
         content.live.append(contentsOf: repeatElement(0, count: missing))
@@ -257,13 +259,22 @@ final class SimDisk: @unchecked Sendable {
         content.durableSize = content.live.count
     }
 
+    func drawSyncTime() -> UInt64 {
+        syncTime.lowerBound + dice.next() % (syncTime.upperBound - syncTime.lowerBound + 1)
+    }
+
+    /// Somebody reads, and has to wait for it if the disk is slow.
+    func read() {
+        guard syncTime != Self.usualSyncTime else { return }
+        kernel.trace.counts.add("seen: slow reads")
+        kernel.current?.block(drawSyncTime())
+    }
+
     private func beginSync(_ path: String) throws(FileError) {
-        let took =
-            syncTime.lowerBound
-            + dice.next() % (syncTime.upperBound - syncTime.lowerBound + 1)
-        kernel.current?.block(took)
+        kernel.current?.block(drawSyncTime())
         guard failingSyncs > 0 else { return }
         failingSyncs -= 1
+        kernel.trace.counts.add("seen: syncs failed")
         throw FileError(.sync, path, code: EIO)
     }
 }

@@ -7,7 +7,7 @@ import Storage
 
 /// `@unchecked Sendable`: the world has one thread.
 final class SimFiles: FileSystem, @unchecked Sendable {
-    private let disk: SimDisk
+    let disk: SimDisk
     private let real = SystemFiles()
     private let root: String
     private let realPrefix: String
@@ -83,6 +83,7 @@ final class SimFile: File {
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
         try files.check(.read, path)
+        disk.read()
         let count = max(0, min(buffer.count, content.live.count - offset))
         guard count > 0 else { return 0 }
         content.live.withUnsafeBytes { live in

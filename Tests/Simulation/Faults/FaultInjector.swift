@@ -9,7 +9,6 @@ final class FaultInjector {
     private let plan: FaultPlan
     private let operators: Operator
     private var isOver = false
-    private(set) var carriedOut = 0
 
     init(_ plan: FaultPlan, in cluster: SimCluster) {
         self.plan = plan
@@ -22,8 +21,7 @@ final class FaultInjector {
         for fault in plan.faults {
             kernel.at(began + fault.time) { [self] in
                 guard !isOver else { return }
-                carriedOut += 1
-                carryOut(fault.kind)
+                if carryOut(fault.kind) { kernel.trace.counts.add("fault: " + fault.kind.name) }
             }
         }
     }
@@ -68,30 +66,32 @@ final class FaultInjector {
 
     // MARK: What
 
-    private func carryOut(_ kind: FaultKind) {
+    /// - Returns: whether there was anybody to have it.
+    private func carryOut(_ kind: FaultKind) -> Bool {
         switch kind {
         case .crash(let target, let death, let time):
-            guard let member = member(target), member.isUp else { return }
+            guard let member = member(target), member.isUp else { return false }
             crash(member, death, time)
         case .crashAll(let death, let time):
             for member in cluster.members where member.isUp { crash(member, death, time) }
         case .crashVoters(let seed, let time): crashVoters(SplitMix64(seed: seed), time)
         case .restart(let target, let time):
-            guard let member = member(target), member.isUp else { return }
+            guard let member = member(target), member.isUp else { return false }
             restart(member, time)
         case .pause(let target, let time):
-            guard let member = member(target), member.isUp else { return }
+            guard let member = member(target), member.isUp else { return false }
             member.pause()
             let life = member.lives
             later(time) { if member.lives == life { member.resume() } }
-        case .isolate, .mute, .cutLink, .split, .storm: disturb(kind)
+        case .isolate, .mute, .cutLink, .split, .storm: return disturb(kind)
         case .moveCalendar(let target, let offset):
-            guard let member = member(target) else { return }
+            guard let member = member(target) else { return false }
             note("the calendar of \(member.name) moves by \(offset / 1_000_000) ms")
             member.wallOffset += offset
-        case .slowDisk, .failSync, .fillDisk, .flipBit: spoil(kind)
-        case .moveLeader, .defragment, .addMember, .removeMember: operate(kind)
+        case .slowDisk, .failSync, .fillDisk, .flipBit: return spoil(kind)
+        case .moveLeader, .defragment, .addMember, .removeMember: return operate(kind)
         }
+        return true
     }
 
     private func crash(_ member: SimMember, _ death: SimDeath, _ time: UInt64) {
@@ -124,6 +124,7 @@ final class FaultInjector {
         guard let failure = member.start() else { return }
         if member.hasDamage {
             note("\(member.name) finds the damage and refuses to start: \(failure)")
+            kernel.trace.counts.add("seen: damage refused at a start")
             operators.replace(member)
         } else if member.failsForWant {
             later(1_000_000_000) { [self] in start(member) }
@@ -146,21 +147,21 @@ final class FaultInjector {
         later(8_000_000_000, stopped)
     }
 
-    private func disturb(_ kind: FaultKind) {
+    private func disturb(_ kind: FaultKind) -> Bool {
         let network = cluster.network
         switch kind {
         case .isolate(let target, let time, let fromClients):
-            guard let place = member(target)?.place else { return }
+            guard let place = member(target)?.place else { return false }
             note("m\(place) is cut off\(fromClients ? ", from clients too" : "")")
             let others = all.filter { $0 != place } + (fromClients ? [0] : [])
             let pairs = others.flatMap { [($0, place), (place, $0)] }
             cut(pairs, time)
         case .mute(let target, let time, let hears):
-            guard let place = member(target)?.place else { return }
+            guard let place = member(target)?.place else { return false }
             note("m\(place) \(hears ? "hears, and is not heard" : "is heard, and hears nothing")")
             cut(all.filter { $0 != place }.map { hears ? (place, $0) : ($0, place) }, time)
         case .cutLink(let from, let to, let time):
-            guard from != to else { return }
+            guard from != to else { return false }
             note("nothing gets from m\(from) to m\(to)")
             cut([(from, to)], time)
         case .split(let mask, let time):
@@ -175,6 +176,7 @@ final class FaultInjector {
             later(time) { network.weather = SimNetwork.Weather() }
         default: preconditionFailure("not of the network")
         }
+        return true
     }
 
     private func cut(_ pairs: [(SimPlace, SimPlace)], _ time: UInt64) {
@@ -185,15 +187,16 @@ final class FaultInjector {
         }
     }
 
-    private func spoil(_ kind: FaultKind) {
+    private func spoil(_ kind: FaultKind) -> Bool {
         switch kind {
         case .slowDisk(let target, let syncTime, let time):
-            guard let member = member(target) else { return }
-            note("the disk of \(member.name) takes up to \(syncTime / 1_000_000) ms for a sync")
+            guard let member = member(target) else { return false }
+            note(
+                "the disk of \(member.name) takes up to \(syncTime / 1_000_000) ms at a time")
             member.disk.syncTime = syncTime / 4...syncTime
             later(time) { member.disk.syncTime = SimDisk.usualSyncTime }
         case .failSync(let target, let time):
-            guard let member = member(target), member.isUp else { return }
+            guard let member = member(target), member.isUp else { return false }
             note("a sync of \(member.name) will fail")
             member.disk.failingSyncs = 1
             later(time) { [self] in
@@ -201,7 +204,7 @@ final class FaultInjector {
                 if member.needsRestart { crash(member, .power, 100_000_000) }
             }
         case .fillDisk(let target, let time):
-            guard let member = member(target), member.isUp else { return }
+            guard let member = member(target), member.isUp else { return false }
             note("the disk of \(member.name) is full")
             member.disk.capacity = member.disk.used
             later(time) { [self] in
@@ -211,25 +214,32 @@ final class FaultInjector {
         case .flipBit(let place):
             guard let member = member(.place(place)), member.isUp,
                 cluster.members.allSatisfy({ !$0.hasDamage }), operators.isIdle
-            else { return }
+            else { return false }
             member.crash(.power)
-            guard let flipped = member.flipBit() else { return start(member) }
+            guard let flipped = member.flipBit() else {
+                start(member)
+                return false
+            }
             note("a bit flips in the log of \(member.name): \(flipped)")
             later(100_000_000) { [self] in start(member) }
         default: preconditionFailure("not of a disk")
         }
+        return true
     }
 
-    private func operate(_ kind: FaultKind) {
+    private func operate(_ kind: FaultKind) -> Bool {
         switch kind {
         case .moveLeader: operators.moveLeader()
         case .defragment(let target):
-            if let member = member(target) { operators.defragment(member) }
+            guard let member = member(target) else { return false }
+            operators.defragment(member)
         case .addMember(let isLearner): operators.add(isLearner: isLearner)
         case .removeMember(let place):
-            if let member = member(.place(place)) { operators.remove(member) }
+            guard let member = member(.place(place)) else { return false }
+            operators.remove(member)
         default: preconditionFailure("not for operators")
         }
+        return true
     }
 }
 

@@ -40,6 +40,33 @@ enum FaultKind: Hashable {
     case defragment(FaultTarget)
     case addMember(isLearner: Bool)
     case removeMember(SimPlace)
+
+    /// For counts.
+    var name: String {
+        switch self {
+        case .crash(_, .kill, _): "crash"
+        case .crash(_, .power, _): "loss of power"
+        case .crashAll: "crash of all"
+        case .crashVoters: "crashes of voters"
+        case .restart: "restart in order"
+        case .pause: "pause"
+        case .isolate: "one cut off"
+        case .mute: "one cut off in one direction"
+        case .cutLink: "link cut in one direction"
+        case .split: "split"
+        case .storm: "storm"
+        case .moveCalendar: "jump of the calendar"
+        case .slowDisk: "slow disk"
+        case .failSync: "failing sync"
+        case .fillDisk: "full disk"
+        case .flipBit: "flipped bit in the log"
+        case .moveLeader: "leader moved"
+        case .defragment: "defragmentation"
+        case .addMember(false): "member added"
+        case .addMember(true): "learner added"
+        case .removeMember: "member removed"
+        }
+    }
 }
 
 struct Fault: Hashable {

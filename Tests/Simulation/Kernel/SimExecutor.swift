@@ -28,6 +28,8 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
     private var transmits: [() -> Void] = []
     private var isQueued = false
     private var isDead = false
+    /// How long a turn in which something is done blocks its thread, where turns do.
+    var turnTime: (() -> UInt64)?
     /// Until when its thread is blocked, in the world's time.
     private(set) var busyUntil: UInt64 = 0
 
@@ -49,6 +51,8 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         for work in spare where !isDead { run(work) }
         spare.removeAll(keepingCapacity: true)
         if !slices.isEmpty, !isDead, queue.isEmpty { slices.removeFirst()() }
+        // What it says at its end reaches others when the time is over.
+        if let turnTime, !isDead { block(turnTime()) }
         endTurn()
         kernel.current = outer
         if busyUntil > kernel.time {

@@ -40,10 +40,11 @@ public final class SimHost: @unchecked Sendable {
         UInt64(Int64(1_800_000_000_000_000_000) + Int64(kernel.time) + wallOffset)
     }
 
-    /// Nothing of it ever runs again.
+    /// Nothing of it ever runs again. It and its executors let each other go.
     func die() {
         isDead = true
         for executor in executors { executor.die() }
+        executors = []
     }
 
     func pause() { isPaused = true }

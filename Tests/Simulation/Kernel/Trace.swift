@@ -17,6 +17,7 @@ public final class Trace: @unchecked Sendable {
     /// The kernel's, which sets them: a reference to it, weak, would cost every step.
     var time: UInt64 = 1_000_000_000
     var step: UInt64 = 0
+    let counts = RunCounts()
     /// Where this run keeps its files.
     var hidden: String?
 
@@ -59,11 +60,25 @@ public final class Trace: @unchecked Sendable {
     /// - Parameter text: without what differs from run to run, such as the name of a directory.
     func add(_ source: String, _ text: String) {
         var text = text
-        if let hidden, text.utf8.count > hidden.utf8.count, text.contains(hidden) {
-            text.replace(hidden, with: "DATA")
-        }
+        if let hidden { hide(hidden, in: &text) }
         for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         keep(source, text)
+    }
+
+    /// By bytes, as this is asked of every line.
+    private func hide(_ part: String, in text: inout String) {
+        var shown: String?
+        text.withCString { line in
+            var rest = line
+            while let found = strstr(rest, part) {
+                let before = UnsafeRawBufferPointer(
+                    start: rest, count: found - UnsafeMutablePointer(mutating: rest))
+                shown = (shown ?? "") + String(decoding: before, as: UTF8.self) + "DATA"
+                rest = UnsafePointer(found + part.utf8.count)
+            }
+            shown? += String(cString: rest)
+        }
+        if let shown { text = shown }
     }
 
     /// As `add`, for what is said so often that it is made into text only to be read.

@@ -3,8 +3,8 @@
 //
 // What members and clients use are connections (SimStream), so that all that ships runs: HTTP/2,
 // gRPC, peer links. As over TCP a lost packet costs time, and order is kept within a connection,
-// while connections overtake each other. `carry` is for single messages, which are lost, repeated
-// and overtaken.
+// while connections overtake each other. Raft promises more than it needs over these: single
+// messages between members are lost, repeated and overtaken besides (`carry`).
 
 import API
 import TestSupport
@@ -15,6 +15,7 @@ public typealias SimPlace = Int
 
 public final class SimNetwork: @unchecked Sendable {
     let kernel: SimKernel
+    private var counts: RunCounts { kernel.trace.counts }
     private var dice: SplitMix64
     /// Ordered pairs that nothing passes between.
     private var cuts: Set<Direction> = []
@@ -125,7 +126,10 @@ public final class SimNetwork: @unchecked Sendable {
         for pipe in waiting { pipe.resume(after: chance(200_000_000)) }
     }
 
-    func stall(_ pipe: SimPipe) { stalled.append(pipe) }
+    func stall(_ pipe: SimPipe) {
+        counts.add("seen: connections stalled by cuts")
+        stalled.append(pipe)
+    }
 
     // MARK: Chance
 
@@ -145,20 +149,33 @@ public final class SimNetwork: @unchecked Sendable {
 
     // MARK: Messages
 
-    /// Carries a message: `deliver` is called never, once or twice, in any order with others.
-    func carry(_ from: SimPlace, _ to: SimPlace, _ deliver: @escaping () -> Void) {
-        if isCut(from, to) { return }
-        if weather.lost > 0, chance(1000) < weather.lost { return }
-        carryOnce(from, to, deliver)
-        if weather.repeated > 0, chance(1000) < weather.repeated { carryOnce(from, to, deliver) }
+    /// A message between members, which a connection has brought: `deliver` is called never, once
+    /// or twice, in turns of `executor`, of which the present one is the first.
+    func carry(
+        to place: SimPlace, on executor: SimExecutor, mayRepeat: Bool,
+        _ deliver: @escaping () -> Void
+    ) {
+        if weather.lost > 0, chance(1000) < weather.lost {
+            return counts.add("seen: messages lost")
+        }
+        if weather.strayed > 0, chance(1000) < weather.strayed {
+            counts.add("seen: messages overtaken")
+            deliverLater(place, executor, deliver)
+        } else {
+            deliver()
+        }
+        if mayRepeat, weather.repeated > 0, chance(1000) < weather.repeated {
+            counts.add("seen: messages repeated")
+            deliverLater(place, executor, deliver)
+        }
     }
 
-    private func carryOnce(_ from: SimPlace, _ to: SimPlace, _ deliver: @escaping () -> Void) {
-        var delay = delay()
-        if weather.strayed > 0, chance(1000) < weather.strayed { delay += chance(50_000_000) }
-        guard let life = lives[to] else { return }
-        kernel.after(delay) { [self] in
-            if lives[to] == life, !isCut(from, to) { deliver() }
+    private func deliverLater(
+        _ place: SimPlace, _ executor: SimExecutor, _ deliver: @escaping () -> Void
+    ) {
+        let life = lives[place]
+        kernel.after(chance(50_000_000)) { [self] in
+            if lives[place] == life { executor.add(deliver) }
         }
     }
 }

@@ -62,10 +62,12 @@ final class SimStream: ByteStream, @unchecked Sendable {
 
     /// Its process is gone. What it has sent may arrive yet.
     func die(tells: Bool) {
-        if tells, state != .closed { other?.otherDied() }
+        guard state != .closed else { return }
+        if tells { other?.otherDied() }
         state = .closed
         pipe = nil
-        handler = nil
+        // For those who still hold it.
+        untoldEnd = .some(nil)
         outgoing = []
         incoming = []
     }
@@ -201,7 +203,7 @@ final class SimStream: ByteStream, @unchecked Sendable {
     }
 
     func abort() {
-        guard state != .closed else { return }
+        guard state != .closed else { return tellEnd() }
         pipe?.send(.reset)
         finish(nil)
     }
@@ -257,7 +259,7 @@ final class SimDialer: StreamDialer {
                             operation: "connect to \(url)", name: name, reason: reason)))
             }
         }
-        let life = network.life(of: place)
+        guard let life = network.life(of: place) else { return attempt }
         let target = SimURL.place(of: address)
         if network.isCut(place, target) || network.isCut(target, place) {
             fail("ETIMEDOUT", "connection timed out", after: timeoutNanoseconds)

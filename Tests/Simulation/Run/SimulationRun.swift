@@ -32,6 +32,10 @@ public struct SimulationResult {
     public let operations: Int
     /// In the plan.
     public let faultCount: Int
+    /// Processes that ended and of which something is still in memory.
+    public let leftBehind: Int
+    /// How often what happened.
+    public let counts: [(name: String, count: Int)]
     let faults: [(place: Int, text: String)]
     let trace: Trace
 
@@ -78,8 +82,17 @@ public final class SimulationRun {
         var dice = SplitMix64(seed: seed ^ 0x0FF_1CE)
         var options = SimOptions(&dice)
         if settings.members > 0 { options.members = settings.members }
+        let usesAuth = options.chooseTokens(seed, directory)
         cluster = SimCluster(seed: seed, options: options, trace: trace, directory: directory)
-        workload = WorkloadRun(SimClientWorld(cluster), WorkloadOptions(&dice))
+        var load = WorkloadOptions(&dice)
+        load.usesAuth = usesAuth
+        workload = WorkloadRun(SimClientWorld(cluster), load)
+        if usesAuth {
+            cluster.clients.operatorCall = { [workload] method, request, place, timeout, done in
+                workload.callAsRoot(
+                    method, request, to: place - 1, timeoutNanoseconds: timeout, done)
+            }
+        }
         let all = Self.plan(seed, settings, options)
         kept = settings.faults ?? Array(all.faults.indices)
         plan = all.keeping(kept)
@@ -112,18 +125,29 @@ public final class SimulationRun {
         if cluster.violation == nil { compare() }
         let ran = Self.realTime()
         let violation = cluster.violation ?? workload.check().first.map { "\($0)" }
+        let checked = Self.realTime()
+        cluster.letGo()
+        removeTree(directory)
         let result = SimulationResult(
             seed: seed, violation: violation, step: cluster.kernel.steps,
             simulatedSeconds: Double(cluster.kernel.time - Self.second) / 1e9,
             realSeconds: Double(ran - began) / 1e9,
-            checkSeconds: Double(Self.realTime() - ran) / 1e9, hash: trace.hash,
+            checkSeconds: Double(checked - ran) / 1e9, hash: trace.hash,
             operations: workload.operationCount, faultCount: plan.faults.count,
+            leftBehind: cluster.graveyard.unrestful, counts: counts(),
             faults: zip(kept, plan.faults).map {
                 ($0, "\($1.time / 1_000_000) ms: \($1.kind)")
             }, trace: trace)
-        cluster.letGo()
-        removeTree(directory)
         return result
+    }
+
+    private func counts() -> [(name: String, count: Int)] {
+        let counts = trace.counts
+        for (name, count) in workload.tally { counts.add(name, count) }
+        counts.add("runs")
+        if workload.options.usesAuth { counts.add("runs with users") }
+        counts.add("seen: elections", cluster.watcher.elections)
+        return counts.all
     }
 
     private func go(_ seconds: UInt64, until isOver: () -> Bool = { false }) {
@@ -189,6 +213,19 @@ extension SimOptions {
         snapshotCount = [20, 100, 500][Int(dice.next() % 3)]
         catchUpEntries = [5, 50, 300][Int(dice.next() % 3)]
         preVote = dice.next() % 8 != 0
+    }
+
+    /// - Returns: whether there are users.
+    mutating func chooseTokens(_ seed: UInt64, _ directory: String) -> Bool {
+        var dice = SplitMix64(seed: seed ^ 0xA07_4)
+        let usesAuth = dice.next() % 4 == 0
+        // Some end while they are used, or between two uses.
+        let isShort = dice.next() % 2 == 0
+        tokens =
+            dice.next() % 2 == 0
+            ? .kept(seconds: isShort ? 2 : 300)
+            : .signed(seconds: isShort ? 5 : 300, key: directory + "/token.key")
+        return usesAuth
     }
 }
 

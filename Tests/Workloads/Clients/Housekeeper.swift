@@ -15,7 +15,9 @@ final class Housekeeper: ClientScript {
         switch run.random(below: 10) {
         case 0..<3: compact(done)
         case 3 where run.options.defragments:
-            run.raw(WireCall("/etcdserverpb.Maintenance/Defragment") { _ in }) { _ in done() }
+            run.raw(
+                WireCall("/etcdserverpb.Maintenance/Defragment", []), by: client
+            ) { _ in done() }
         default: run.think(done)
         }
     }

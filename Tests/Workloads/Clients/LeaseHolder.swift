@@ -21,7 +21,7 @@ final class LeaseHolder: ClientScript {
         let span = run.options.leaseSeconds
         let ttl = span.lowerBound + Int64(run.random(below: span.count))
         let asked = run.world.now
-        run.raw(.grant(id, ttl: ttl)) { [self] end in
+        run.raw(.grant(id, ttl: ttl), by: client) { [self] end in
             guard case .answered(let bytes) = end, let granted = LeaseAnswer(bytes) else {
                 return done()
             }
@@ -57,7 +57,7 @@ final class LeaseHolder: ClientScript {
         let pause = lease.timeToLive / 3 + run.world.random() % (lease.timeToLive * 2 / 3)
         run.world.schedule(afterNanoseconds: pause) { [self] in
             look(place) { [self] in
-                run.renew(place) { [self] isAlive in
+                run.renew(place, by: client) { [self] isAlive in
                     if isAlive { live(place, renewals: renewals - 1, done) } else { done() }
                 }
             }
@@ -73,7 +73,7 @@ final class LeaseHolder: ClientScript {
     private func look(_ place: Int, _ done: @escaping () -> Void) {
         let id = run.recorder.leases[place].id
         let asked = run.world.now
-        run.raw(.timeToLive(id)) { [self] end in
+        run.raw(.timeToLive(id), by: client) { [self] end in
             if case .answered(let bytes) = end, let answer = LeaseAnswer(bytes) {
                 run.recorder.saw(place, isAlive: answer.ttl >= 0, asked, run.world.now, "its rest")
             }
@@ -97,12 +97,13 @@ extension Recorder {
 
 extension WorkloadRun {
     /// Renews the lease at `place` once. `done` is told false when it is known to be over.
-    func renew(_ place: Int, _ done: @escaping (Bool) -> Void) {
+    func renew(_ place: Int, by client: Int, _ done: @escaping (Bool) -> Void) {
         let id = recorder.leases[place].id
         let asked = world.now
         let renewal = recorder.leases[place].renewals.count
         recorder.leases[place].renewals.append(.init(asked: asked, answered: nil))
-        streamOnce("/etcdserverpb.Lease/LeaseKeepAlive", .keepAlive(id)) { [self] bytes in
+        streamOnce("/etcdserverpb.Lease/LeaseKeepAlive", .keepAlive(id), by: client) {
+            [self] bytes in
             guard let bytes, let answer = LeaseAnswer(bytes) else { return done(true) }
             if answer.ttl > 0 {
                 recorder.leases[place].renewals[renewal] = .init(

@@ -20,7 +20,7 @@ final class LockOwner: ClientScript {
     func next(_ done: @escaping () -> Void) {
         let lease = Int64(run.world.random() >> 2) | 1
         let asked = run.world.now
-        run.raw(.grant(lease, ttl: Self.leaseSeconds)) { [self] end in
+        run.raw(.grant(lease, ttl: Self.leaseSeconds), by: client) { [self] end in
             guard case .answered(let bytes) = end, let granted = LeaseAnswer(bytes) else {
                 return done()
             }
@@ -38,7 +38,7 @@ final class LockOwner: ClientScript {
         _ lease: Int64, certainUntil: Moment, _ done: @escaping () -> Void
     ) {
         let name = "lock/\(run.random(below: 2))"
-        run.raw(.lock(name, lease)) { [self] end in
+        run.raw(.lock(name, lease), by: client) { [self] end in
             guard case .answered(let bytes) = end, let key = Self.key(in: bytes),
                 let revision = try? revision(inHeaderOf: bytes)
             else { return done() }
@@ -51,7 +51,7 @@ final class LockOwner: ClientScript {
                 let hold = run.recorder.locks[place]
                 run.recorder.locks[place].heldUntil = min(hold.heldUntil, run.world.now)
                 if run.chance(20) { return done() }  // the lease lets it go
-                run.raw(.unlock(key)) { _ in done() }
+                run.raw(.unlock(key), by: client) { _ in done() }
             }
         }
     }

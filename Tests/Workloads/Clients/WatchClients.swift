@@ -10,6 +10,7 @@ final class WatchClients {
     unowned var run: WorkloadRun!
     private(set) var log = EventLog()
     private var clients: [WatchClient] = []
+    private var guests: [WatchClient] = []
     private static let observers = 2
 
     init(_ world: any ClientWorld, _ recorder: Recorder) {
@@ -17,8 +18,11 @@ final class WatchClients {
         self.recorder = recorder
     }
 
-    func start(_ others: Int) {
-        let spans = [KeySpan.prefix("r/"), .prefix("b/"), .prefix("lease/"), KeySpan("r/1")]
+    /// What others than observers watch.
+    static let spans = [KeySpan.prefix("r/"), .prefix("b/"), .prefix("lease/"), KeySpan("r/1")]
+
+    func start(_ others: Int, guests: Int) {
+        let spans = Self.spans
         for number in 0..<(Self.observers + others) {
             let isObserver = number < Self.observers
             var start = WatchStart(
@@ -27,13 +31,28 @@ final class WatchClients {
             start.isPutLeftOut = !isObserver && number % 5 == 4
             clients.append(
                 WatchClient(
-                    self, run, name: "w\(number)", start, isObserver: isObserver))
+                    self, run, name: "w\(number)", start, isObserver: isObserver,
+                    run.session(as: isObserver ? .observers : .watchers)))
+        }
+        for number in 0..<guests {
+            let client = WatchClient(
+                self, run, name: "wg\(number)", WatchStart(Guest.span(number), from: 0),
+                isObserver: false, run.session(as: .guest(number)))
+            clients.append(client)
+            self.guests.append(client)
         }
         for client in clients { client.open() }
     }
 
     /// What all watchers were told, watch by watch.
     var records: [WatchRecord] { clients.flatMap { $0.ended + [$0.record] } }
+
+    /// Those of guests, by their numbers.
+    var guestRecords: [(Int, WatchRecord)] {
+        guests.enumerated().flatMap { number, client in
+            (client.ended + [client.record]).map { (number, $0) }
+        }
+    }
 
     /// Up to which revision every observer has been told.
     var knownToAllObservers: Int64 {
@@ -68,13 +87,15 @@ private final class WatchClient {
     private(set) var ended: [WatchRecord] = []
     private(set) var record: WatchRecord
     private var stream: (any ClientStream)?
+    private let session: Session
     /// Tells a stream's late words from those of the present one.
     private var generation = 0
 
     init(
         _ all: WatchClients, _ run: WorkloadRun, name: String, _ start: WatchStart,
-        isObserver: Bool
+        isObserver: Bool, _ session: Session
     ) {
+        self.session = session
         self.all = all
         self.run = run
         self.name = name
@@ -88,12 +109,16 @@ private final class WatchClient {
         let member = run.random(below: run.world.memberCount)
         run.world.note(
             "\(name) watches \(record.start.span) from \(record.start.start) at m\(member + 1)")
-        let stream = run.world.openStream(
-            "/etcdserverpb.Watch/Watch", to: member,
-            received: { [self] in if mine == generation { received($0) } },
-            ended: { [self] in if mine == generation { ended($0) } })
-        self.stream = stream
-        stream.send(WatchRequest.create(record.start))
+        session.withToken(at: member) { [self] token in
+            guard mine == generation else { return }
+            guard let token else { return again() }
+            let stream = run.world.openStream(
+                "/etcdserverpb.Watch/Watch", to: member, token: token.bytes,
+                received: { [self] in if mine == generation { received($0) } },
+                ended: { [self] _ in if mine == generation { again() } })
+            self.stream = stream
+            stream.send(WatchRequest.create(record.start))
+        }
         // A member that is cut off says nothing: after a while another one is asked.
         run.world.schedule(afterNanoseconds: patience()) { [self] in
             if mine == generation { resume() }
@@ -103,7 +128,8 @@ private final class WatchClient {
     /// Streams last between one and ten seconds or so: there is a lot of resuming.
     private func patience() -> UInt64 { 1_000_000_000 + run.world.random() % 9_000_000_000 }
 
-    private func ended(_ status: Status) {
+    /// After a while, behind what it was told.
+    private func again() {
         generation += 1
         stream = nil
         run.think { [self] in resumeBehind() }
@@ -152,10 +178,18 @@ private final class WatchClient {
             stream = nil
             resumeBehind(from: response.compacted)
         } else if response.isCanceled {
-            resume()
+            canceled(response.reason)
         } else if run.chance(3) {
             askForProgress()
         }
+    }
+
+    private func canceled(_ reason: String) {
+        guard session.user != nil, !reason.isEmpty else { return resume() }
+        session.noteDenial(reason, "watching \(record.start.span)")
+        session.forgetToken()
+        stream?.cancel()
+        again()
     }
 
     func askForProgress() { stream?.send(WatchRequest.progress) }
