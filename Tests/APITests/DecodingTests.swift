@@ -150,14 +150,18 @@ struct HostileMessageTests {
         #expect(throws: WireError.invalidUTF8) {
             try HealthCheckRequest.decode(encoded { $0.appendField(1, bytes: name) }, in: arena)
         }
-        // Deep inside, too: the username of a proposal's header.
+        // Deep inside, too: the version of a cluster.
         let proposal = encoded { buffer in
-            let header = buffer.beginMessage(100)
-            buffer.appendField(2, bytes: name)
-            buffer.endMessage(header)
+            let version = buffer.beginMessage(1300)
+            buffer.appendField(1, bytes: name)
+            buffer.endMessage(version)
         }
         #expect(throws: WireError.invalidUTF8) {
             try InternalRaftRequest.decode(proposal, in: arena)
+        }
+        for number in 1...2 {
+            let user = encoded { $0.appendField(number, bytes: name) }
+            #expect(throws: WireError.invalidUTF8) { try checkText(AuthUserAddRequest.self, user) }
         }
     }
 
@@ -167,6 +171,36 @@ struct HostileMessageTests {
             try HealthCheckRequest.decode(
                 encoded { $0.appendField(1, string: "root\0x") }, in: arena)
         }
+    }
+
+    private func checkText(_ type: (some AuthRequest).Type, _ bytes: [UInt8]) throws {
+        try bytes.withUnsafeBytes { bytes throws in try type.checkText(in: bytes) }
+    }
+
+    @Test("Names of users and roles, and passwords, are what they are, NUL included")
+    func nulInNames() throws {
+        let name = Array("root\0x".utf8)
+        let request = encoded {
+            $0.appendField(1, bytes: name)
+            $0.appendField(2, bytes: name)
+        }
+        try checkText(AuthUserAddRequest.self, request)
+        let add = try AuthUserAddRequest.decode(request, in: arena)
+        #expect(add.name == AuthName(name) && add.password == name)
+        let grant = try AuthUserGrantRoleRequest.decode(request, in: arena)
+        #expect(grant.user == AuthName(name) && grant.role == AuthName(name))
+        let proposal = encoded { buffer in
+            let header = buffer.beginMessage(100)
+            buffer.appendField(2, bytes: name)
+            buffer.endMessage(header)
+        }
+        let entry = try InternalRaftRequest.decode(proposal, in: arena)
+        #expect(entry.username == AuthName(name))
+        let user = encoded {
+            $0.appendField(1, bytes: name)
+            $0.appendField(3, bytes: name)
+        }
+        #expect(try UserRecord.decode(user, in: arena).roles == [AuthName(name)])
     }
 
     /// Transactions inside transactions; the innermost message is at depth 2 * `levels`.

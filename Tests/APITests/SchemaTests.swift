@@ -34,7 +34,9 @@ struct ProtoFile {
                 if words.count == 3 {  // NAME = 1
                     declarations.insert("value \(package).\(owner) \(words[2]) \(words[0])")
                 } else {
-                    let (type, name, number) = (words[0], words[1], words[3])
+                    // Strings that are read as bytes, whatever these are.
+                    let type = words.last == "string" ? "string" : words[0]
+                    let (name, number) = (words[1], words[3])
                     declarations.insert(
                         "field \(package).\(owner) \(number) \(name) \(Self.short(type)) \(label)")
                 }

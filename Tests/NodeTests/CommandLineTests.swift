@@ -51,6 +51,15 @@ struct CommandLineTests {
     @Test("What cannot be read ends with Go's words and status 2")
     func mistakes() {
         #expect(outcome("--bogus") == "2: flag provided but not defined: -bogus")
+        let words = "2: flag provided but not defined: -experimental-"
+        #expect(
+            outcome("--experimental-corrupt-check-time=1s")
+                == words + "corrupt-check-time (it is --corrupt-check-time now)")
+        #expect(
+            outcome("--experimental-initial-corrupt-check")
+                == words
+                + "initial-corrupt-check (it is --feature-gates=InitialCorruptCheck=true now)")
+        #expect(outcome("--experimental-bogus") == words + "bogus")
         #expect(outcome("-name") == "2: flag needs an argument: -name")
         #expect(outcome("--=x") == "2: bad flag syntax: --=x")
         #expect(outcome("---x") == "2: bad flag syntax: ---x")

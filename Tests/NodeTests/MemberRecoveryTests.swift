@@ -324,4 +324,51 @@ struct MemberRecoveryTests {
         #expect(place.refusal() == refusal)
         #expect(try snapshotFiles(place).contains("cairn.mdb.incoming"), "nothing is thrown away")
     }
+
+    // MARK: The data of an etcd
+
+    private func etcd(_ place: Place, log: Bool) throws {
+        if log { try place.start { try place.write($0, through: 3, commit: 3) } }
+        try? FileManager.default.removeItem(atPath: place.store)
+        let folder = place.directory.path + "/data/member/snap"
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true)
+        try Data([1]).write(to: URL(fileURLWithPath: folder + "/db"))
+    }
+
+    @Test("An etcd's log that goes back to its beginning is replayed, which is said")
+    func etcdWithLog() throws {
+        let place = try Place()
+        try etcd(place, log: true)
+        let lines = LogBook.Lines()
+        try place.start { recovered in
+            #expect(recovered.raft.applied == .zero && recovered.raft.entries.count == 3)
+            try recovered.describe(place.configuration, to: lines.logger())
+        }
+        #expect(lines.all.contains { $0.hasPrefix("warning: found the data of an etcd") })
+        // From then on it is a member like others.
+        let again = LogBook.Lines()
+        try place.start { try $0.describe(place.configuration, to: again.logger()) }
+        #expect(!again.all.contains { $0.contains("etcd") })
+    }
+
+    @Test(
+        "An etcd's data whose log has a snapshot, or is not there, is refused, and how to go on said"
+    )
+    func etcdWithSnapshot() throws {
+        let place = try Place()
+        try place.start { recovered in
+            try place.write(recovered, through: 3, commit: 3)
+            try place.recordSnapshot(recovered, at: 2)
+        }
+        try etcd(place, log: false)
+        let words = "is the data directory of an etcd"
+        let refusal = place.refusal()
+        #expect(refusal.contains(words) && refusal.contains("a snapshot, that of entry 2"))
+        #expect(refusal.contains("etcdctl make-mirror"))
+        let other = try Place()
+        try etcd(other, log: false)
+        #expect(other.refusal().contains(words))
+        #expect(other.refusal().contains("has no log in"))
+    }
 }

@@ -10,5 +10,6 @@ struct CairnBench: ParsableCommand {
             LoadCommand.self, CompareCommand.self, InProcessCommand.self, KeysCommand.self,
             IndexCommand.self, WatchCommand.self, LeaseCommand.self, LinksCommand.self,
             ChurnCommand.self, BesideCommand.self, JoinCommand.self, HandshakesCommand.self,
+            RightsCommand.self, LoginsCommand.self,
         ])
 }

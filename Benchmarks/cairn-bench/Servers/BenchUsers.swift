@@ -35,7 +35,7 @@ enum BenchUsers {
 }
 
 extension Administrator {
-    fileprivate func auth(_ method: String, _ first: String, _ second: String = "") throws {
+    func auth(_ method: String, _ first: String, _ second: String = "") throws {
         _ = try call("/etcdserverpb.Auth/\(method)") {
             $0.appendField(1, string: first)
             $0.appendField(2, string: second)

@@ -3,17 +3,34 @@
 import CMessages
 import Glibc
 
-/// A proto3 string, which holds no NUL (`MessageScan`).
-func authName(_ text: UnsafeMutablePointer<CChar>?) -> AuthName { AuthName(bytes(text)) }
+/// Requests of the Auth service. What is text in them may hold NUL.
+public protocol AuthRequest: WireMessage {
+    /// The numbers of the fields with names and passwords.
+    static var textFields: [Int] { get }
+}
 
-/// Bytes of a proto3 string.
+extension AuthRequest {
+    /// Text is UTF-8 in proto3; Go's protobuf refuses other (`MessageScan` does elsewhere).
+    public static func checkText(in bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = ProtobufReader(bytes)
+        while let field = try reader.next() {
+            if textFields.contains(field.number) { try MessageScan.checkUTF8(try field.bytes()) }
+        }
+    }
+}
+
+/// The bytes of a name in protobuf-c's struct.
+func authName(_ text: ProtobufCBinaryData) -> AuthName { AuthName([UInt8](text.bytes)) }
+
+/// Bytes of a proto3 string, which holds no NUL (`MessageScan`).
 private func bytes(_ text: UnsafeMutablePointer<CChar>?) -> [UInt8] {
     guard let text else { return [] }
     return [UInt8](UnsafeRawBufferPointer(start: text, count: strlen(text)))
 }
 
 /// Logs a user in.
-public struct AuthenticateRequest: WireMessage {
+public struct AuthenticateRequest: AuthRequest {
+    public static var textFields: [Int] { [1, 2] }
     let raw: UnsafePointer<Etcdserverpb__AuthenticateRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthenticateRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -21,7 +38,7 @@ public struct AuthenticateRequest: WireMessage {
     }
 
     public var name: AuthName { authName(raw.pointee.name) }
-    public var password: [UInt8] { bytes(raw.pointee.password) }
+    public var password: [UInt8] { [UInt8](raw.pointee.password.bytes) }
 }
 
 /// The same in the log: the password was checked before, by the member that proposes.
@@ -38,7 +55,8 @@ public struct InternalAuthenticateRequest: WireMessage {
 }
 
 /// Makes a user.
-public struct AuthUserAddRequest: WireMessage {
+public struct AuthUserAddRequest: AuthRequest {
+    public static var textFields: [Int] { [1, 2] }
     let raw: UnsafePointer<Etcdserverpb__AuthUserAddRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthUserAddRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -47,7 +65,7 @@ public struct AuthUserAddRequest: WireMessage {
 
     public var name: AuthName { authName(raw.pointee.name) }
     /// Never in a log entry, but for those of etcd up to 3.4.
-    public var password: [UInt8] { bytes(raw.pointee.password) }
+    public var password: [UInt8] { [UInt8](raw.pointee.password.bytes) }
     /// The user cannot log in, and is known by certificates only.
     public var hasNoPassword: Bool { raw.pointee.options?.pointee.no_password ?? 0 != 0 }
     /// Base64 of the bcrypt text; in log entries.
@@ -55,7 +73,8 @@ public struct AuthUserAddRequest: WireMessage {
 }
 
 /// Gives a user another password.
-public struct AuthUserChangePasswordRequest: WireMessage {
+public struct AuthUserChangePasswordRequest: AuthRequest {
+    public static var textFields: [Int] { [1, 2] }
     let raw: UnsafePointer<Etcdserverpb__AuthUserChangePasswordRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthUserChangePasswordRequest>) {
         self.raw = raw
@@ -66,16 +85,14 @@ public struct AuthUserChangePasswordRequest: WireMessage {
 
     public var name: AuthName { authName(raw.pointee.name) }
     /// As in `AuthUserAddRequest`.
-    public var password: [UInt8] { bytes(raw.pointee.password) }
+    public var password: [UInt8] { [UInt8](raw.pointee.password.bytes) }
     public var hashedPassword: [UInt8] { bytes(raw.pointee.hashedpassword) }
 }
 
-/// Requests that are a name and nothing else, and those of no field at all.
-public protocol AuthNameRequest: WireMessage {
-    var name: AuthName { get }
-}
+// MARK: - Requests of names alone
 
-public struct AuthUserGetRequest: AuthNameRequest {
+public struct AuthUserGetRequest: AuthRequest {
+    public static var textFields: [Int] { [1] }
     let raw: UnsafePointer<Etcdserverpb__AuthUserGetRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthUserGetRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -85,7 +102,8 @@ public struct AuthUserGetRequest: AuthNameRequest {
     public var name: AuthName { authName(raw.pointee.name) }
 }
 
-public struct AuthUserDeleteRequest: AuthNameRequest {
+public struct AuthUserDeleteRequest: AuthRequest {
+    public static var textFields: [Int] { [1] }
     let raw: UnsafePointer<Etcdserverpb__AuthUserDeleteRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthUserDeleteRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -95,7 +113,8 @@ public struct AuthUserDeleteRequest: AuthNameRequest {
     public var name: AuthName { authName(raw.pointee.name) }
 }
 
-public struct AuthRoleAddRequest: AuthNameRequest {
+public struct AuthRoleAddRequest: AuthRequest {
+    public static var textFields: [Int] { [1] }
     let raw: UnsafePointer<Etcdserverpb__AuthRoleAddRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthRoleAddRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -105,7 +124,8 @@ public struct AuthRoleAddRequest: AuthNameRequest {
     public var name: AuthName { authName(raw.pointee.name) }
 }
 
-public struct AuthRoleGetRequest: AuthNameRequest {
+public struct AuthRoleGetRequest: AuthRequest {
+    public static var textFields: [Int] { [1] }
     let raw: UnsafePointer<Etcdserverpb__AuthRoleGetRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthRoleGetRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -115,7 +135,8 @@ public struct AuthRoleGetRequest: AuthNameRequest {
     public var name: AuthName { authName(raw.pointee.role) }
 }
 
-public struct AuthRoleDeleteRequest: AuthNameRequest {
+public struct AuthRoleDeleteRequest: AuthRequest {
+    public static var textFields: [Int] { [1] }
     let raw: UnsafePointer<Etcdserverpb__AuthRoleDeleteRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthRoleDeleteRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -125,13 +146,8 @@ public struct AuthRoleDeleteRequest: AuthNameRequest {
     public var name: AuthName { authName(raw.pointee.role) }
 }
 
-/// Gives a user a role, or takes it.
-public protocol AuthUserRoleRequest: WireMessage {
-    var user: AuthName { get }
-    var role: AuthName { get }
-}
-
-public struct AuthUserGrantRoleRequest: AuthUserRoleRequest {
+public struct AuthUserGrantRoleRequest: AuthRequest {
+    public static var textFields: [Int] { [1, 2] }
     let raw: UnsafePointer<Etcdserverpb__AuthUserGrantRoleRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthUserGrantRoleRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -142,7 +158,8 @@ public struct AuthUserGrantRoleRequest: AuthUserRoleRequest {
     public var role: AuthName { authName(raw.pointee.role) }
 }
 
-public struct AuthUserRevokeRoleRequest: AuthUserRoleRequest {
+public struct AuthUserRevokeRoleRequest: AuthRequest {
+    public static var textFields: [Int] { [1, 2] }
     let raw: UnsafePointer<Etcdserverpb__AuthUserRevokeRoleRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthUserRevokeRoleRequest>) { self.raw = raw }
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
@@ -154,7 +171,8 @@ public struct AuthUserRevokeRoleRequest: AuthUserRoleRequest {
 }
 
 /// Lets a role do something with a range of keys.
-public struct AuthRoleGrantPermissionRequest: WireMessage {
+public struct AuthRoleGrantPermissionRequest: AuthRequest {
+    public static var textFields: [Int] { [1] }
     let raw: UnsafePointer<Etcdserverpb__AuthRoleGrantPermissionRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthRoleGrantPermissionRequest>) {
         self.raw = raw
@@ -168,7 +186,8 @@ public struct AuthRoleGrantPermissionRequest: WireMessage {
 }
 
 /// Takes that away.
-public struct AuthRoleRevokePermissionRequest: WireMessage {
+public struct AuthRoleRevokePermissionRequest: AuthRequest {
+    public static var textFields: [Int] { [1] }
     let raw: UnsafePointer<Etcdserverpb__AuthRoleRevokePermissionRequest>
     public init(raw: UnsafePointer<Etcdserverpb__AuthRoleRevokePermissionRequest>) {
         self.raw = raw
@@ -192,7 +211,7 @@ public struct UserRecord: WireMessage {
         authpb__user__get_descriptor()
     }
 
-    public var name: AuthName { AuthName([UInt8](raw.pointee.name.bytes)) }
+    public var name: AuthName { authName(raw.pointee.name) }
     /// The text of bcrypt.
     public var password: [UInt8] { [UInt8](raw.pointee.password.bytes) }
     public var roles: [AuthName] {
@@ -226,7 +245,7 @@ public struct RoleRecord: WireMessage {
         authpb__role__get_descriptor()
     }
 
-    public var name: AuthName { AuthName([UInt8](raw.pointee.name.bytes)) }
+    public var name: AuthName { authName(raw.pointee.name) }
     public var permissions: MessageList<PermissionRecord> {
         MessageList(raw.pointee.keypermission, raw.pointee.n_keypermission)
     }
@@ -234,35 +253,40 @@ public struct RoleRecord: WireMessage {
 
 // MARK: - Requests without a field
 
-public struct AuthEnableRequest: WireMessage {
+public struct AuthEnableRequest: AuthRequest {
+    public static var textFields: [Int] { [] }
     public init(raw: UnsafePointer<Etcdserverpb__AuthEnableRequest>) {}
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
         etcdserverpb__auth_enable_request__get_descriptor()
     }
 }
 
-public struct AuthDisableRequest: WireMessage {
+public struct AuthDisableRequest: AuthRequest {
+    public static var textFields: [Int] { [] }
     public init(raw: UnsafePointer<Etcdserverpb__AuthDisableRequest>) {}
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
         etcdserverpb__auth_disable_request__get_descriptor()
     }
 }
 
-public struct AuthStatusRequest: WireMessage {
+public struct AuthStatusRequest: AuthRequest {
+    public static var textFields: [Int] { [] }
     public init(raw: UnsafePointer<Etcdserverpb__AuthStatusRequest>) {}
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
         etcdserverpb__auth_status_request__get_descriptor()
     }
 }
 
-public struct AuthUserListRequest: WireMessage {
+public struct AuthUserListRequest: AuthRequest {
+    public static var textFields: [Int] { [] }
     public init(raw: UnsafePointer<Etcdserverpb__AuthUserListRequest>) {}
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
         etcdserverpb__auth_user_list_request__get_descriptor()
     }
 }
 
-public struct AuthRoleListRequest: WireMessage {
+public struct AuthRoleListRequest: AuthRequest {
+    public static var textFields: [Int] { [] }
     public init(raw: UnsafePointer<Etcdserverpb__AuthRoleListRequest>) {}
     public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
         etcdserverpb__auth_role_list_request__get_descriptor()

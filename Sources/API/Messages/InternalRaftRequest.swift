@@ -34,7 +34,9 @@ public struct InternalRaftRequest: WireMessage {
     }
 
     /// Who proposed it, when auth was on; else empty.
-    public var username: AuthName { authName(raw.pointee.header?.pointee.username) }
+    public var username: AuthName {
+        raw.pointee.header.map { authName($0.pointee.username) } ?? .none
+    }
     /// The revision of the auth store its rights were checked at.
     public var authRevision: UInt64 { raw.pointee.header?.pointee.auth_revision ?? 0 }
 

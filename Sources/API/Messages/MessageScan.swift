@@ -49,11 +49,15 @@ enum MessageScan {
     }
 
     private static func checkText(_ text: UnsafeRawBufferPointer) throws(WireError) {
+        try checkUTF8(text)
+        if text.contains(0) { throw .malformed }
+    }
+
+    static func checkUTF8(_ text: UnsafeRawBufferPointer) throws(WireError) {
         do {
             _ = try UTF8Span(validating: text.bindMemory(to: UInt8.self).span)
         } catch {
             throw .invalidUTF8
         }
-        if text.contains(0) { throw .malformed }
     }
 }

@@ -86,4 +86,23 @@ enum FlagTable {
         "peer-election-timeout", "retry-interval", "snapshot", "v", "vv", "test.coverprofile",
         "test.outputdir",
     ]
+
+    /// What etcd up to 3.5 called `experimental` has another name since: one without that, or that
+    /// of a feature gate.
+    static func successor(of name: String) -> String? {
+        let prefix = "experimental-"
+        guard name.hasPrefix(prefix) else { return nil }
+        let rest = String(name.dropFirst(prefix.count))
+        if byName[rest] != nil { return "--\(rest)" }
+        return experimentalGates[rest].map { "--feature-gates=\($0)=true" }
+    }
+
+    private static let experimentalGates = [
+        "initial-corrupt-check": "InitialCorruptCheck",
+        "compact-hash-check-enabled": "CompactHashCheck",
+        "enable-lease-checkpoint": "LeaseCheckpoint",
+        "enable-lease-checkpoint-persist": "LeaseCheckpointPersist",
+        "stop-grpc-service-on-defrag": "StopGRPCServiceOnDefrag",
+        "txn-mode-write-with-shared-buffer": "TxnModeWriteWithSharedBuffer",
+    ]
 }

@@ -55,7 +55,8 @@ extension GivenFlags {
         }
         guard let flag = FlagTable.byName[name] else {
             if name == "h" || name == "help" { throw .help }
-            throw .bad("flag provided but not defined: -\(name)")
+            let hint = FlagTable.successor(of: name).map { " (it is \($0) now)" } ?? ""
+            throw .bad("flag provided but not defined: -\(name)\(hint)")
         }
         if text == nil, flag.kind == .bool { text = "true" }
         guard let text = text ?? rest.popFirst() else {

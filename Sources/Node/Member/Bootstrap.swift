@@ -46,17 +46,24 @@ struct Bootstrap {
         return first
     }
 
+    private static let unreachable =
+        "cannot fetch cluster info from peer urls: could not retrieve cluster information from the "
+        + "given URLs"
+
     private func joins(on loop: EventLoop) throws -> FirstMembers {
         let urls = try configuration.otherPeerURLs()
+        guard !urls.isEmpty else {
+            throw BootstrapError(
+                "\(Self.unreachable): --initial-cluster names no member but this one, and there is "
+                    + "none to join; a cluster is founded with --initial-cluster-state new")
+        }
         let found: RemoteCluster
         do {
             found = try RemoteCluster.fetch(
                 from: urls, timeoutNanoseconds: Self.joiningTimeout, over: tls, on: loop)
         } catch {
             let reason = (error as? Status)?.message ?? "\(error)"
-            throw BootstrapError(
-                "cannot fetch cluster info from peer urls: could not retrieve cluster information "
-                    + "from the given URLs: \(reason)")
+            throw BootstrapError("\(Self.unreachable): \(reason)")
         }
         let first = try configuration.joiningMembers(found.members, of: found.cluster, names)
         if let refusal = Applier.refusal(ofClusterVersion: found.version) {

@@ -103,7 +103,8 @@ struct MemberActors: Sendable {
             maxTxnOperations: configuration.limits.maxTxnOperations, clock: capabilities.clock,
             isPeerURL: { (try? ServerURL(parsing: $0)) != nil },
             passwords: PasswordWorker(
-                on: capabilities.executors.passwords, random: capabilities.random))
+                on: capabilities.executors.passwords, random: capabilities.random,
+                hashes: metrics.passwordHashes))
         autoCompactor = configuration.storage.autoCompaction.map {
             [services, events, applier] policy in
             AutoCompactor(policy, of: applier, on: executor, compact: services.compact) {

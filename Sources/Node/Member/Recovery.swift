@@ -25,6 +25,8 @@ struct RecoveredMember: Sendable {
     let snapshot: LogIndex
     /// The store was another member's snapshot, which a crash had kept from its place.
     var hasTakenSnapshot = false
+    /// The log is an etcd's, and all that it holds is applied to a store that has nothing yet.
+    var replaysEtcd = false
     /// What it took to go on without the others, if that was asked for (-force-new-cluster).
     var forced: ForcedCluster?
     let isNew: Bool
@@ -44,6 +46,11 @@ struct RecoveredMember: Sendable {
             logger.info(
                 "Recovering from snapshot backend",
                 metadata: .fields(["snapshot-index": .uint(summary.consistentIndex.rawValue)]))
+        }
+        if replaysEtcd {
+            logger.warning(
+                "found the data of an etcd: replaying all of its log into a store of Cairn's own",
+                metadata: .fields(["etcd-store": .string(configuration.etcdStorePath)]))
         }
         if let forced {
             logger.warning(
@@ -108,6 +115,9 @@ struct Recovery {
                 description: "the store \(storeConfiguration.path) is there, but its log "
                     + "\(wal.directory) is not")
         }
+        if !hasLog, try files.exists(configuration.etcdStorePath) {
+            throw foreignData("it has no log in \(wal.directory)")
+        }
         return hasLog ? try reopen(wal, lock) : try create(wal, lock)
     }
 
@@ -155,14 +165,19 @@ struct Recovery {
         // Only the store knows which snapshot record to start from.
         let incoming = try incomingSnapshot()
         let path = storeConfiguration.path
+        let isEtcd = try files.exists(configuration.etcdStorePath) && !files.exists(path)
         let start = try incoming?.index ?? IncomingSnapshot.indexOfStore(at: path)
-        let (log, recovery) = try WriteAheadLog.open(
-            wal, from: .newestSnapshot(notAfter: start), on: executors.log)
+        let (log, recovery) = try openLog(wal, start, isEtcd: isEtcd)
         let isRecorded =
             incoming.map {
                 $0.index == recovery.snapshot.index && $0.term == recovery.snapshot.term
             }
             ?? false
+        if isEtcd, recovery.newestSnapshot.index > .zero {
+            throw foreignData(
+                "its log goes on behind a snapshot, that of entry "
+                    + "\(recovery.newestSnapshot.index.rawValue)")
+        }
         if isRecorded { try IncomingSnapshot.install(at: path) }
         let (store, summary) = try openStore()
         guard recovery.newestSnapshot.index <= summary.consistentIndex else {
@@ -184,8 +199,29 @@ struct Recovery {
         return RecoveredMember(
             identity: identity, store: store, summary: summary, log: log,
             raft: forced?.state ?? state, others: [], repair: recovery.repair,
-            snapshot: recovery.snapshot.index, hasTakenSnapshot: isRecorded, forced: forced,
-            isNew: false, lock: lock)
+            snapshot: recovery.snapshot.index, hasTakenSnapshot: isRecorded,
+            replaysEtcd: isEtcd, forced: forced, isNew: false, lock: lock)
+    }
+
+    private func openLog(
+        _ wal: WALConfiguration, _ start: LogIndex, isEtcd: Bool
+    ) throws -> (WriteAheadLog, WALRecovery) {
+        do {
+            return try WriteAheadLog.open(
+                wal, from: .newestSnapshot(notAfter: start), on: executors.log)
+        } catch {
+            guard isEtcd else { throw error }
+            throw foreignData("its log cannot be read from its beginning (\(error))")
+        }
+    }
+
+    /// The directory is an etcd's, and what is needed of it is in a store that is not read here.
+    private func foreignData(_ reason: String) -> RecoveryError {
+        RecoveryError(
+            description: "\(configuration.dataDirectory) is the data directory of an etcd, whose "
+                + "store, \(configuration.etcdStorePath), Cairn does not read, and \(reason): "
+                + "start with an empty data directory, and copy the keys from the running etcd "
+                + "with `etcdctl make-mirror`")
     }
 
     /// The changes that leave this member alone are in the log when Raft starts: they count as
@@ -307,4 +343,6 @@ extension FirstMember {
 extension Configuration {
     /// The file of the store.
     var storePath: String { dataDirectory + "/" + StoreConfiguration.fileName }
+    /// Where an etcd has its own.
+    var etcdStorePath: String { memberDirectory + "/snap/db" }
 }

@@ -15,6 +15,7 @@ public struct ServerMetrics: Sendable {
     public let health: HealthMetrics
     public let watch: WatchMetrics
     public let snapshots: SnapshotMetrics
+    public let passwordHashes: Counter
 
     public init(registry: MetricsRegistry = MetricsRegistry()) {
         self.registry = registry
@@ -34,6 +35,9 @@ public struct ServerMetrics: Sendable {
             "cairn_build_info", "1 for the version of Cairn of the label.",
             ("version", ProductVersion.cairn)
         ).set(1)
+        passwordHashes = registry.counter(
+            "cairn_auth_password_hashes_total",
+            "Passwords that were hashed with bcrypt, for users made and for logins.")
         ProcessMetrics.register(in: registry)
     }
 

@@ -131,63 +131,6 @@ extension Applier {
         authority.board.isEnabled ? authority.assumeIsolated { $0.view.revision } : nil
     }
 
-    /// Why `caller` may not see the keys that are attached to `leases`.
-    func refusalToRead(keysOf leases: [LeaseID], _ caller: Principal) -> Status? {
-        guard authority.board.isEnabled else { return nil }
-        let access = keyAccess(of: caller)
-        if case .all = access { return nil }
-        for lease in leases {
-            if let refusal = firstRefusal(keysOf: lease, access, of: caller, writes: false) {
-                return refusal
-            }
-        }
-        return nil
-    }
-
-    /// Why `caller` may not do with a lease what may end the keys that are attached to it. Root
-    /// may, whatever the revision it came with.
-    func refusalToWrite(keysOf lease: LeaseID, _ caller: Principal) -> Status? {
-        guard authority.board.isEnabled, lease != .none else { return nil }
-        let view = authority.assumeIsolated { $0.view }
-        if view.refusalOfRoot(caller) == nil { return nil }
-        let access = view.keyAccess(of: caller)
-        return firstRefusal(keysOf: lease, access, of: caller, writes: true)
-    }
-
-    private func firstRefusal(
-        keysOf lease: LeaseID, _ access: KeyAccess, of caller: Principal, writes: Bool
-    ) -> Status? {
-        let (count, version) = lessor.assumeIsolated { $0.keys.version(of: lease) }
-        // Other access is found out at the first key.
-        guard case .keys = access, count > LeaseVerdicts.fromCount else {
-            return firstRefusal(keysOf: lease, access, writes: writes)
-        }
-        let question = LeaseVerdicts.Question(lease: lease, user: caller.user, writes: writes)
-        switch leaseVerdicts.verdict(on: question, version: version) {
-        case .allowed: return nil
-        case .refused(let status): return status
-        case nil: break
-        }
-        let refusal = firstRefusal(keysOf: lease, access, writes: writes)
-        leaseVerdicts.keep(refusal, on: question, version: version)
-        return refusal
-    }
-
-    private func firstRefusal(
-        keysOf lease: LeaseID, _ access: KeyAccess, writes: Bool
-    ) -> Status? {
-        final class Found { var refusal: Status? }
-        let found = Found()
-        lessor.enter(with: (found, access)) { lessor, input in
-            let (found, access) = input
-            lessor.walkKeys(of: lease) { key in
-                found.refusal = writes ? access.refusalToWrite(key) : access.refusalToRead(key)
-                return found.refusal == nil
-            }
-        }
-        return found.refusal
-    }
-
     /// Why `caller` may not see who waits under a name.
     func refusalToRead(_ prefix: CandidatePrefix, _ caller: Principal) -> Status? {
         guard authority.board.isEnabled else { return nil }

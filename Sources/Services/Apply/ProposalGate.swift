@@ -58,6 +58,22 @@ final class ProposalGate: Sendable {
     }
 
     private static func propose(_ proposal: ClientProposal, raft: RaftNode, applier: Applier) {
+        guard let lease = proposal.operation.lease, applier.authority.board.isEnabled else {
+            return proposeChecked(proposal, raft: raft, applier: applier)
+        }
+        // Whether the caller may is decided when the entry is applied, which takes one look then:
+        // here it may take its time.
+        applier.assumeIsolated { applier in
+            applier.check(keysOf: [lease], proposal.caller, writes: true) { applier, refusal in
+                if refusal == .tooManyRequests { return proposal.refuse(.tooManyRequests) }
+                proposeChecked(proposal, raft: raft, applier: applier)
+            }
+        }
+    }
+
+    private static func proposeChecked(
+        _ proposal: ClientProposal, raft: RaftNode, applier: Applier
+    ) {
         let refusal = applier.assumeIsolated { $0.refusal(of: proposal) }
         if let refusal { return proposal.refuse(refusal) }
         let priority = applier.priority(of: proposal.operation)
@@ -71,5 +87,16 @@ final class ProposalGate: Sendable {
         }
         // Only now: what is refused is not to be kept until its time would be over.
         applier.assumeIsolated { $0.limitTime(of: proposal) }
+    }
+}
+
+extension InternalRaftRequest.Operation {
+    /// The lease whose keys its caller has to have rights on.
+    fileprivate var lease: LeaseID? {
+        switch self {
+        case .leaseRevoke(let request): request.id
+        case .put(let request): request.lease == .none ? nil : request.lease
+        default: nil
+        }
     }
 }

@@ -4,13 +4,13 @@ import API
 import Synchronization
 
 /// Users, rights and tokens. Changed on the executor of the applied state, read from any thread.
-final class AuthBoard: Sendable {
+package final class AuthBoard: Sendable {
     private let signedTokens: JWTKeys?
     let tokens: SimpleTokens
     private let enabled = Atomic<Bool>(false)
     private let shown: Locked<AuthView>
 
-    init(_ view: AuthView, _ settings: AuthSettings) {
+    package init(_ view: AuthView, _ settings: AuthSettings) {
         signedTokens = settings.signedTokens
         tokens = SimpleTokens(ttlNanoseconds: settings.tokenNanoseconds)
         shown = Locked(view)
@@ -19,7 +19,7 @@ final class AuthBoard: Sendable {
 
     /// Costs nothing: most members have no users.
     var isEnabled: Bool { enabled.load(ordering: .relaxed) }
-    var view: AuthView { shown.withLock { $0 } }
+    package var view: AuthView { shown.withLock { $0 } }
 
     /// As what a member proposes of its own.
     func rootHeader(_ id: RequestID) -> ProposalHeader {

@@ -20,7 +20,7 @@ struct AuthService: Sendable {
         methods.unary("/etcdserverpb.Auth/Authenticate") { call, _, bytes in
             let waiter = Waiter()
             call.context.onCancel { waiter.leave() }
-            authenticate(bytes, for: waiter, call)
+            authenticate(bytes, from: call.context.connection, for: waiter, call)
         }
     }
 
@@ -91,21 +91,13 @@ struct AuthService: Sendable {
 
     // MARK: Passwords
 
-    /// The password goes no further than here: what enters the log is its hash.
     func userAdd(
         _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
     ) {
         decode(AuthUserAddRequest.self, bytes, reply) { request in
             let name = request.name
             if request.hasNoPassword { return propose(.userAdd(name, nil), as: caller, reply) }
-            passwords.hash(request.password, cost: applier.settings.auth.bcryptCost) { result in
-                switch result {
-                case .success(let hash):
-                    let password = LoggedPassword(hashed: Base64Text.encode(hash))
-                    propose(.userAdd(name, password), as: caller, reply)
-                case .failure(let status): reply.fail(status)
-                }
-            }
+            proposeHash(of: request.password, as: caller, reply) { .userAdd(name, $0) }
         }
     }
 
@@ -114,47 +106,59 @@ struct AuthService: Sendable {
         _ bytes: UnsafeRawBufferPointer, as caller: Principal, _ reply: any Replying
     ) {
         decode(AuthUserChangePasswordRequest.self, bytes, reply) { request in
-            let (name, password) = (request.name, request.password)
-            guard !password.isEmpty else {
+            let name = request.name
+            guard !request.password.isEmpty else {
                 return propose(
                     .userChangePassword(name, LoggedPassword(hashed: [])), as: caller, reply)
             }
-            passwords.hash(password, cost: applier.settings.auth.bcryptCost) { result in
-                switch result {
-                case .success(let hash):
-                    let password = LoggedPassword(hashed: Base64Text.encode(hash))
-                    propose(.userChangePassword(name, password), as: caller, reply)
-                case .failure(let status): reply.fail(status)
-                }
+            proposeHash(of: request.password, as: caller, reply) { .userChangePassword(name, $0) }
+        }
+    }
+
+    /// The password goes no further than here: what enters the log is its hash.
+    private func proposeHash(
+        of password: [UInt8], as caller: Principal, _ reply: any Replying,
+        _ operation: @escaping @Sendable (LoggedPassword) -> AuthOperation
+    ) {
+        passwords.hash(password, cost: applier.settings.auth.bcryptCost) { result in
+            switch result {
+            case .success(let hash):
+                let password = LoggedPassword(hashed: Base64Text.encode(hash))
+                propose(operation(password), as: caller, reply)
+            case .failure(let status): reply.fail(status)
             }
         }
     }
 
-    /// - Parameter waiter: who waits for the reply.
+    /// - Parameters:
+    ///   - source: the connection it came by.
+    ///   - waiter: who waits for the reply.
     func authenticate(
-        _ bytes: UnsafeRawBufferPointer, for waiter: Waiter, _ reply: any Replying
+        _ bytes: UnsafeRawBufferPointer, from source: PasswordQueue.Source, for waiter: Waiter,
+        _ reply: any Replying
     ) {
         decode(AuthenticateRequest.self, bytes, reply) { request in
-            Login(request.name, request.password, by: self, for: waiter, reply: reply).begin()
+            Login(
+                request.name, request.password, by: self, from: source, for: waiter, reply: reply
+            ).begin()
         }
     }
 
     // MARK: Steps
 
-    private func decode<Request: WireMessage>(
-        _: Request.Type, _ bytes: UnsafeRawBufferPointer, _ reply: any Replying,
+    private func decode<Request: AuthRequest>(
+        _ type: Request.Type, _ bytes: UnsafeRawBufferPointer, _ reply: any Replying,
         _ body: (Request) -> Void
     ) {
-        let arena = gate.arenas.take()
-        defer { gate.arenas.putBack(arena) }
-        do throws(RequestRefusal) {
-            body(try decodeRequest(Request.self, bytes, in: arena))
+        do throws(WireError) {
+            try type.checkText(in: bytes)
         } catch {
-            reply.fail(error.status)
+            return reply.fail(.malformedRequest(error))
         }
+        gate.arenas.decode(type, bytes, reply, body)
     }
 
-    private func propose<Request: WireMessage>(
+    private func propose<Request: AuthRequest>(
         _ type: Request.Type, _ bytes: UnsafeRawBufferPointer, as caller: Principal,
         _ reply: any Replying, _ operation: (Request) -> AuthOperation
     ) {

@@ -5,7 +5,7 @@ import API
 import Storage
 
 /// A user as the store keeps one.
-struct AuthUser: Hashable, Sendable {
+package struct AuthUser: Hashable, Sendable {
     var name: AuthName
     /// The text of bcrypt; empty for one who cannot log in.
     var password: [UInt8] = []
@@ -14,14 +14,28 @@ struct AuthUser: Hashable, Sendable {
     /// Nil in records of etcd before 3.4.
     var hasNoPassword: Bool?
 
+    package init(
+        name: AuthName, password: [UInt8] = [], roles: [AuthName] = [], hasNoPassword: Bool? = nil
+    ) {
+        self.name = name
+        self.password = password
+        self.roles = roles
+        self.hasNoPassword = hasNoPassword
+    }
+
     var isRoot: Bool { roles.contains(.root) }
 }
 
 /// A role as the store keeps one.
-struct AuthRole: Hashable, Sendable {
+package struct AuthRole: Hashable, Sendable {
     var name: AuthName
     /// In the order of their keys.
     var permissions: [Permission] = []
+
+    package init(name: AuthName, permissions: [Permission] = []) {
+        self.name = name
+        self.permissions = permissions
+    }
 }
 
 /// What an entry has to write.
@@ -31,7 +45,7 @@ enum AuthChange: Hashable, Sendable {
 }
 
 /// All of it. Every change notes what has to be written, and who it concerns.
-struct AuthState: Sendable {
+package struct AuthState: Sendable {
     private(set) var isEnabled = false
     /// Grows by one with every change of users, roles and what they may do.
     private(set) var revision: UInt64 = 1
@@ -48,7 +62,7 @@ struct AuthState: Sendable {
     init() {}
 
     /// A state as it was stored.
-    init(isEnabled: Bool, revision: UInt64, users: [AuthUser], roles: [AuthRole]) {
+    package init(isEnabled: Bool, revision: UInt64, users: [AuthUser], roles: [AuthRole]) {
         self.isEnabled = isEnabled
         self.revision = revision
         for user in users { self.users[user.name] = user }

@@ -6,12 +6,12 @@ import API
 /// Users and their rights at one revision of auth.
 ///
 /// A copy is a reference; rights that a change does not concern are those of the picture before.
-struct AuthView: Sendable {
+package struct AuthView: Sendable {
     let isEnabled: Bool
     let revision: UInt64
     private(set) var users: [AuthName: UserRights]
 
-    init(_ state: AuthState) {
+    package init(_ state: AuthState) {
         isEnabled = state.isEnabled
         revision = state.revision
         users = state.users.mapValues { UserRights($0, state.roles) }
@@ -46,7 +46,7 @@ struct AuthView: Sendable {
     }
 
     /// What `principal` may do with keys: asked once for all keys of a request.
-    func keyAccess(of principal: Principal) -> KeyAccess {
+    package func keyAccess(of principal: Principal) -> KeyAccess {
         guard isEnabled, !principal.isMember else { return .all }
         // As etcd: who came without a name has no revision either.
         if principal.revision == 0 { return .none(.userEmpty) }
@@ -57,7 +57,7 @@ struct AuthView: Sendable {
 }
 
 /// What somebody may do with keys.
-enum KeyAccess {
+package enum KeyAccess {
     /// Everything.
     case all
     case keys(UserKeys)
@@ -65,7 +65,7 @@ enum KeyAccess {
     case none(Status)
 
     /// - Parameter rangeEnd: as in a RangeRequest; empty for a single key.
-    func refusalToRead(
+    package func refusalToRead(
         _ key: UnsafeRawBufferPointer, _ rangeEnd: UnsafeRawBufferPointer = .noBytes
     ) -> Status? {
         switch self {
@@ -76,7 +76,7 @@ enum KeyAccess {
         }
     }
 
-    func refusalToWrite(
+    package func refusalToWrite(
         _ key: UnsafeRawBufferPointer, _ rangeEnd: UnsafeRawBufferPointer = .noBytes
     ) -> Status? {
         switch self {
@@ -89,7 +89,7 @@ enum KeyAccess {
 }
 
 extension UnsafeRawBufferPointer {
-    static var noBytes: Self { Self(start: nil, count: 0) }
+    package static var noBytes: Self { Self(start: nil, count: 0) }
 }
 
 /// A user's rights. The merged ranges are made when they are first asked for.
@@ -114,7 +114,7 @@ final class UserRights: Sendable {
 }
 
 /// The keys that a user may read and write.
-final class UserKeys: Sendable {
+package final class UserKeys: Sendable {
     let read: PermittedKeys
     let written: PermittedKeys
 

@@ -9,12 +9,18 @@ enum Bcrypt {
     /// What counts of a password; Go refuses to hash more.
     static let passwordBytes = 72
 
+    /// Why `password` cannot be hashed whole. crypt(5) would cut it at a NUL, where Go's does not:
+    /// no other password may pass for it.
+    static func refusal(of password: [UInt8]) -> Status? {
+        if password.count > passwordBytes { return .passwordTooLong }
+        return password.contains(0) ? .passwordHasNUL : nil
+    }
+
     /// - Returns: `$2a$`, the cost, salt and hash.
     static func hash(
         _ password: [UInt8], cost: Int, random: any RandomSource
     ) throws(Status) -> [UInt8] {
-        guard password.count <= passwordBytes else { throw .passwordTooLong }
-        guard !password.contains(0) else { throw .notHashed }
+        if let refusal = refusal(of: password) { throw refusal }
         var salt: [UInt8] = []
         for _ in 0..<2 {
             withUnsafeBytes(of: random.next()) { salt.append(contentsOf: $0) }
@@ -64,5 +70,7 @@ enum Bcrypt {
 extension Status {
     /// golang.org/x/crypto/bcrypt, ErrPasswordTooLong.
     static let passwordTooLong = Status(.unknown, "bcrypt: password length exceeds 72 bytes")
+    static let passwordHasNUL = Status(
+        .invalidArgument, "etcdserver: a password with a NUL byte is not supported")
     static let notHashed = Status(.internal, "etcdserver: the password could not be hashed")
 }

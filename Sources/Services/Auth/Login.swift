@@ -16,6 +16,7 @@ final class Login: @unchecked Sendable {
     /// What counts of it: the rest, which may be megabytes, is not kept.
     let password: [UInt8]
     private let service: AuthService
+    private let source: PasswordQueue.Source
     private let waiter: Waiter
     private let reply: any Replying
     private var rounds = 0
@@ -23,14 +24,17 @@ final class Login: @unchecked Sendable {
     /// Users and roles do not change so often that one needs more.
     private static let roundLimit = 20
 
-    /// - Parameter waiter: once it has gone, no work is done for it any more.
+    /// - Parameters:
+    ///   - source: the connection it came by.
+    ///   - waiter: once it has gone, no work is done for it any more.
     init(
-        _ name: AuthName, _ password: [UInt8], by service: AuthService, for waiter: Waiter,
-        reply: any Replying
+        _ name: AuthName, _ password: [UInt8], by service: AuthService,
+        from source: PasswordQueue.Source, for waiter: Waiter, reply: any Replying
     ) {
         self.name = name
         self.password = Array(password.prefix(Bcrypt.passwordBytes))
         self.service = service
+        self.source = source
         self.waiter = waiter
         self.reply = reply
     }
@@ -56,7 +60,7 @@ final class Login: @unchecked Sendable {
                 throw .cannotSignTokens
             }
             service.passwords.verify(
-                password, of: name, against: check.hash, for: waiter
+                password, of: name, against: check.hash, from: source, for: waiter
             ) { [self] result in
                 onExecutor { [self] in compared(result, check) }
             }
@@ -81,7 +85,7 @@ final class Login: @unchecked Sendable {
         // The password has said who it is: the entry is nobody's.
         service.propose(
             .authenticate(name, simpleToken: prefix), as: .nobody,
-            InnerAnswer(on: applier.executor) { [self] result in applied(result, check) })
+            InnerCall(on: applier.executor) { [self] result in applied(result, check) })
     }
 
     private func applied(_ result: Result<[UInt8], Status>, _ check: Authority.Check) {
@@ -110,28 +114,6 @@ final class Login: @unchecked Sendable {
             answer.withUnsafeBytes { reply.respond($0) }
         }
         if !isTaken { reply.fail(.tooManyRequests) }
-    }
-}
-
-/// Takes the answer of an entry to the executor of the applied state.
-private final class InnerAnswer: Replying {
-    private let executor: any ActorExecutor
-    private let then: @Sendable (Result<[UInt8], Status>) -> Void
-
-    init(
-        on executor: any ActorExecutor,
-        _ then: @escaping @Sendable (Result<[UInt8], Status>) -> Void
-    ) {
-        self.executor = executor
-        self.then = then
-    }
-
-    func respond(_ message: UnsafeRawBufferPointer) { run(.success([UInt8](message))) }
-    func fail(_ status: Status) { run(.failure(status)) }
-
-    private func run(_ result: Result<[UInt8], Status>) {
-        if executor.isCurrent { return then(result) }
-        executor.post { [then] in then(result) }
     }
 }
 

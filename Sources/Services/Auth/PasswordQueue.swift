@@ -1,8 +1,10 @@
 // What waits for the thread of passwords, and in which order.
 //
-// Anybody may try to log in, and each try costs tens of milliseconds. So each name has a queue of
-// its own, and they take turns: guesses at one user's password hold up that user only. Who has
-// gone away is passed over. Signing and root's work go ahead: who asks for those was recognized.
+// Anybody may try to log in, and each try costs tens of milliseconds. So names take turns, and so do
+// the connections that try one name: guesses at a user's password hold up that user little, and
+// others no more. One connection may have few comparisons waiting. The same password for the same
+// hash is compared once, however many wait for it. Who has gone away is passed over. Signing and
+// root's work go ahead: who asks for those was recognized.
 
 import API
 
@@ -16,81 +18,154 @@ final class Waiter: Sendable {
 
 /// The jobs that wait. A value; see PasswordWorker.
 struct PasswordQueue {
-    struct Job: Sendable {
-        let work: @Sendable () -> Void
-        /// Nil waits for ever.
-        var waiter: Waiter?
+    /// What tells connections apart; nil is one like any other.
+    typealias Source = ObjectIdentifier?
+    /// What tells comparisons apart: of hash and password.
+    typealias Digest = [UInt8]
 
-        fileprivate var isWanted: Bool { waiter?.isGone != true }
+    struct Comparison: Sendable {
+        let digest: Digest
+        let password: [UInt8]
+        let hash: [UInt8]
+        fileprivate(set) var callers: [Caller] = []
+
+        fileprivate var isWanted: Bool { callers.contains { !$0.waiter.isGone } }
     }
 
-    /// Whose turn a job needs.
-    enum Lane: Hashable {
-        /// Ahead of all others.
-        case recognized
-        case login(AuthName)
+    struct Caller: Sendable {
+        /// Once it has gone, `done` is not called.
+        let waiter: Waiter
+        let done: @Sendable (Result<Bool, Status>) -> Void
     }
 
-    /// Logins of one name: a second of work.
-    static let nameLimit = 32
+    enum Job: Sendable {
+        case work(@Sendable () -> Void)
+        case comparison(Comparison)
+    }
+
+    /// Comparisons that one connection may have waiting: a second of work.
+    static let sourceLimit = 16
+    /// Those of one name.
+    static let nameLimit = 256
     /// All that may wait: a minute of work.
     static let limit = 1000
+    /// Who may wait for one comparison.
+    static let callerLimit = 1000
 
-    private var recognized: [Job] = []
-    private var logins: [AuthName: [Job]] = [:]
-    /// The names with jobs, each once; the first is next.
+    /// The comparisons of one name.
+    private struct Turns {
+        /// The connections with comparisons, each once; the first is next.
+        var sources: [Source] = []
+        var digests: [Source: [Digest]] = [:]
+        var count = 0
+
+        mutating func add(_ digest: Digest, of source: Source) {
+            if digests[source] == nil { sources.append(source) }
+            digests[source, default: []].append(digest)
+            count += 1
+        }
+
+        mutating func take() -> (Digest, Source) {
+            let source = sources.removeFirst()
+            guard var waiting = digests.removeValue(forKey: source), !waiting.isEmpty else {
+                preconditionFailure("a connection has its turn without a comparison")
+            }
+            let digest = waiting.removeFirst()
+            if !waiting.isEmpty {
+                digests[source] = waiting
+                sources.append(source)
+            }
+            count -= 1
+            return (digest, source)
+        }
+    }
+
+    private var recognized: [@Sendable () -> Void] = []
+    private var comparisons: [Digest: Comparison] = [:]
+    private var logins: [AuthName: Turns] = [:]
+    /// The names with comparisons, each once; the first is next.
     private var turns: [AuthName] = []
-    private(set) var count = 0
+    private var countOfSource: [Source: Int] = [:]
+
+    var count: Int { recognized.count + comparisons.count }
 
     /// - Returns: false when too much waits.
-    mutating func add(_ job: Job, _ lane: Lane) -> Bool {
+    mutating func add(_ work: @escaping @Sendable () -> Void) -> Bool {
         if count >= Self.limit { removeUnwanted() }
         guard count < Self.limit else { return false }
-        switch lane {
-        case .recognized: recognized.append(job)
-        case .login(let name):
-            var jobs = logins.removeValue(forKey: name) ?? []
-            if jobs.isEmpty { turns.append(name) }
-            let before = jobs.count
-            if before >= Self.nameLimit { jobs.removeAll { !$0.isWanted } }
-            count -= before - jobs.count
-            let isRoom = jobs.count < Self.nameLimit
-            if isRoom { jobs.append(job) }
-            logins[name] = jobs
-            guard isRoom else { return false }
-        }
-        count += 1
+        recognized.append(work)
         return true
+    }
+
+    /// - Returns: false when too much waits.
+    mutating func add(
+        _ comparison: Comparison, of name: AuthName, from source: Source, for caller: Caller
+    ) -> Bool {
+        let digest = comparison.digest
+        if let before = comparisons[digest] {
+            guard before.callers.count < Self.callerLimit else { return false }
+            comparisons[digest]?.callers.append(caller)
+            return true
+        }
+        if !hasRoom(for: name, source) { removeUnwanted() }
+        guard hasRoom(for: name, source) else { return false }
+        comparisons[digest] = comparison
+        comparisons[digest]?.callers.append(caller)
+        enqueue(digest, of: name, from: source)
+        return true
+    }
+
+    private func hasRoom(for name: AuthName, _ source: Source) -> Bool {
+        count < Self.limit && logins[name]?.count ?? 0 < Self.nameLimit
+            && countOfSource[source] ?? 0 < Self.sourceLimit
+    }
+
+    private mutating func enqueue(_ digest: Digest, of name: AuthName, from source: Source) {
+        if logins[name] == nil { turns.append(name) }
+        logins[name, default: Turns()].add(digest, of: source)
+        countOfSource[source, default: 0] += 1
     }
 
     /// Takes the next job that is wanted.
     mutating func next() -> Job? {
-        while count > 0 {
-            let job = recognized.isEmpty ? takeLogin() : recognized.removeFirst()
-            count -= 1
-            if job.isWanted { return job }
+        if !recognized.isEmpty { return .work(recognized.removeFirst()) }
+        while !turns.isEmpty {
+            let comparison = takeComparison().comparison
+            if comparison.isWanted { return .comparison(comparison) }
         }
         return nil
     }
 
-    private mutating func takeLogin() -> Job {
+    private mutating func takeComparison() -> (
+        name: AuthName, source: Source, comparison: Comparison
+    ) {
         let name = turns.removeFirst()
-        guard var jobs = logins.removeValue(forKey: name), !jobs.isEmpty else {
-            preconditionFailure("a name has its turn without a job")
+        guard var waiting = logins.removeValue(forKey: name), waiting.count > 0 else {
+            preconditionFailure("a name has its turn without a comparison")
         }
-        let job = jobs.removeFirst()
-        if !jobs.isEmpty {
-            logins[name] = jobs
+        let (digest, source) = waiting.take()
+        if waiting.count > 0 {
+            logins[name] = waiting
             turns.append(name)
         }
-        return job
+        let left = (countOfSource[source] ?? 1) - 1
+        countOfSource[source] = left == 0 ? nil : left
+        guard let comparison = comparisons.removeValue(forKey: digest) else {
+            preconditionFailure("a comparison is not there in its turn")
+        }
+        return (name, source, comparison)
     }
 
+    /// Turns stay in order: all are taken, and those that are wanted come again.
     private mutating func removeUnwanted() {
-        recognized.removeAll { !$0.isWanted }
-        for name in turns { logins[name]?.removeAll { !$0.isWanted } }
-        turns.removeAll { logins[$0]?.isEmpty != false }
-        logins = logins.filter { !$0.value.isEmpty }
-        count = recognized.count + turns.reduce(0) { $0 + (logins[$1]?.count ?? 0) }
+        var wanted: [(name: AuthName, source: Source, comparison: Comparison)] = []
+        while !turns.isEmpty {
+            let next = takeComparison()
+            if next.comparison.isWanted { wanted.append(next) }
+        }
+        for (name, source, comparison) in wanted {
+            comparisons[comparison.digest] = comparison
+            enqueue(comparison.digest, of: name, from: source)
+        }
     }
 }

@@ -11,16 +11,29 @@ import COpenSSL
 
 /// Hashes and checks passwords. From any thread.
 package final class PasswordWorker: Sendable {
+    private struct State: Sendable {
+        var known = KnownPasswords()
+        var queue = PasswordQueue()
+        /// The thread is at work, and looks at the queue when it has done.
+        var isWorking = false
+    }
+
     private let executor: any ActorExecutor
     private let random: any RandomSource
     private let key: [UInt8]
-    private let known = Locked(KnownPasswords())
-    private let queue = Locked(PasswordQueue())
+    private let state = Locked(State())
+    /// Hashes that were computed, new ones and for comparison.
+    private let hashes: Counter
 
-    /// - Parameter executor: a thread of its own.
-    package init(on executor: any ActorExecutor, random: any RandomSource) {
+    /// - Parameters:
+    ///   - executor: a thread of its own.
+    ///   - hashes: counts the hashes that are computed.
+    package init(
+        on executor: any ActorExecutor, random: any RandomSource, hashes: Counter = Counter()
+    ) {
         self.executor = executor
         self.random = random
+        self.hashes = hashes
         var key: [UInt8] = []
         for _ in 0..<4 {
             withUnsafeBytes(of: random.next()) { key.append(contentsOf: $0) }
@@ -34,10 +47,9 @@ package final class PasswordWorker: Sendable {
         _ password: [UInt8], cost: Int,
         _ done: @escaping @Sendable (Result<[UInt8], Status>) -> Void
     ) {
-        guard password.count <= Bcrypt.passwordBytes else {
-            return done(.failure(.passwordTooLong))
-        }
-        let isTaken = post(.recognized) { [random] in
+        if let refusal = Bcrypt.refusal(of: password) { return done(.failure(refusal)) }
+        let isTaken = run { [random, hashes] in
+            hashes.increment()
             do throws(Status) {
                 done(.success(try Bcrypt.hash(password, cost: cost, random: random)))
             } catch {
@@ -49,37 +61,72 @@ package final class PasswordWorker: Sendable {
 
     /// Compares a password with the hash of `name`'s.
     /// - Parameters:
+    ///   - source: the connection it came by.
     ///   - waiter: once it has gone, nothing is compared any more.
     ///   - done: called once, on the worker's thread or at once; not after `waiter` has gone.
     func verify(
-        _ password: [UInt8], of name: AuthName, against hash: [UInt8], for waiter: Waiter,
+        _ password: [UInt8], of name: AuthName, against hash: [UInt8],
+        from source: PasswordQueue.Source, for waiter: Waiter,
         _ done: @escaping @Sendable (Result<Bool, Status>) -> Void
     ) {
-        let digest = digest(of: password, hash)
-        if let isRight = known.withLock({ $0[digest] }) { return done(.success(isRight)) }
-        let isTaken = post(.login(name), waiter) { [known] in
-            // Those who came meanwhile with the same have been waited for.
-            if let isRight = known.withLock({ $0[digest] }) { return done(.success(isRight)) }
-            let isRight = Bcrypt.verify(password, hash)
-            known.withLock { $0[digest] = isRight }
-            done(.success(isRight))
+        let comparison = PasswordQueue.Comparison(
+            digest: digest(of: password, hash), password: password, hash: hash)
+        let caller = PasswordQueue.Caller(waiter: waiter, done: done)
+        let answer: Result<Bool, Status>? = state.withLock { state in
+            if let isRight = state.known[comparison.digest] { return .success(isRight) }
+            let isTaken = state.queue.add(comparison, of: name, from: source, for: caller)
+            return isTaken ? nil : .failure(.tooManyRequests)
         }
-        if !isTaken { done(.failure(.tooManyRequests)) }
+        if let answer { done(answer) } else { wake() }
     }
 
     /// Runs other work that takes long, such as signing, for somebody who was recognized.
     /// - Returns: false when too much waits; then `work` is not run.
-    func run(_ work: @escaping @Sendable () -> Void) -> Bool { post(.recognized, nil, work) }
-
-    private func post(
-        _ lane: PasswordQueue.Lane, _ waiter: Waiter? = nil,
-        _ work: @escaping @Sendable () -> Void
-    ) -> Bool {
-        let job = PasswordQueue.Job(work: work, waiter: waiter)
-        guard queue.withLock({ $0.add(job, lane) }) else { return false }
-        // One look at the queue for each job; those that find none were for somebody who has gone.
-        executor.post { [queue] in queue.withLock { $0.next() }?.work() }
+    func run(_ work: @escaping @Sendable () -> Void) -> Bool {
+        guard state.withLock({ $0.queue.add(work) }) else { return false }
+        wake()
         return true
+    }
+
+    // MARK: The thread
+
+    private func wake() {
+        let isAsleep = state.withLock { state in
+            defer { state.isWorking = true }
+            return !state.isWorking
+        }
+        if isAsleep { executor.post { [self] in work() } }
+    }
+
+    /// One job, and then again: the executor can be stopped in between.
+    private func work() {
+        let job = state.withLock { state in
+            let job = state.queue.next()
+            state.isWorking = job != nil
+            return job
+        }
+        switch job {
+        case .work(let work): work()
+        case .comparison(let comparison): compare(comparison)
+        case nil: return
+        }
+        executor.post { [self] in work() }
+    }
+
+    private func compare(_ comparison: PasswordQueue.Comparison) {
+        let digest = comparison.digest
+        // The same may have been compared since this was put in.
+        let known = state.withLock { $0.known[digest] }
+        let isRight = known ?? verify(comparison)
+        if known == nil { state.withLock { $0.known[digest] = isRight } }
+        for caller in comparison.callers where !caller.waiter.isGone {
+            caller.done(.success(isRight))
+        }
+    }
+
+    private func verify(_ comparison: PasswordQueue.Comparison) -> Bool {
+        hashes.increment()
+        return Bcrypt.verify(comparison.password, comparison.hash)
     }
 
     private func digest(of password: [UInt8], _ hash: [UInt8]) -> [UInt8] {

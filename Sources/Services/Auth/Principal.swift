@@ -4,7 +4,7 @@
 import API
 
 /// A user, nobody, or the member itself.
-struct Principal: Hashable, Sendable {
+package struct Principal: Hashable, Sendable {
     /// Empty for nobody.
     let user: AuthName
     /// Of auth, when the user was recognized; 0 for nobody, and while auth is off.
@@ -14,7 +14,7 @@ struct Principal: Hashable, Sendable {
     /// The member's own doing: nothing is asked.
     let isMember: Bool
 
-    init(user: AuthName, revision: UInt64, isBoundToRevision: Bool = false) {
+    package init(user: AuthName, revision: UInt64, isBoundToRevision: Bool = false) {
         self.user = user
         self.revision = revision
         self.isBoundToRevision = isBoundToRevision

@@ -2,6 +2,7 @@
 // takes one that an answered request has left.
 
 import API
+import Transport
 
 /// Arenas at rest. From any thread: taken where a request is decoded, put back where it is settled.
 final class ArenaPool: Sendable {
@@ -41,6 +42,20 @@ final class ArenaPool: Sendable {
             guard resting.bytes + cost <= limitBytes else { return }
             resting.arenas.append(arena)
             resting.bytes += cost
+        }
+    }
+
+    /// Decodes a request for `body`, which must keep nothing of it; refuses what is none.
+    func decode<Request: WireMessage>(
+        _: Request.Type, _ bytes: UnsafeRawBufferPointer, _ reply: any Replying,
+        _ body: (Request) -> Void
+    ) {
+        let arena = take()
+        defer { putBack(arena) }
+        do throws(RequestRefusal) {
+            body(try decodeRequest(Request.self, bytes, in: arena))
+        } catch {
+            reply.fail(error.status)
         }
     }
 

@@ -29,7 +29,7 @@ struct ClusterService: Sendable {
     }
 
     func memberList(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
-        decode(MemberListRequest.self, bytes, reply) { request in
+        gate.arenas.decode(MemberListRequest.self, bytes, reply) { request in
             let read = StateRead(
                 of: reads.applier, isSerializable: !request.isLinearizable
             ) { applier in
@@ -42,7 +42,7 @@ struct ClusterService: Sendable {
     }
 
     func add(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
-        decode(MemberAddRequest.self, bytes, reply) { request in
+        gate.arenas.decode(MemberAddRequest.self, bytes, reply) { request in
             let urls = request.peerURLs.sorted()
             guard !urls.isEmpty, urls.allSatisfy(isPeerURL) else {
                 return reply.fail(.memberBadURLs)
@@ -62,13 +62,13 @@ struct ClusterService: Sendable {
     }
 
     func remove(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
-        decode(MemberRemoveRequest.self, bytes, reply) { request in
+        gate.arenas.decode(MemberRemoveRequest.self, bytes, reply) { request in
             change(.remove(request.member), reply) { $0.answerMembers($1, reply) }
         }
     }
 
     func update(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
-        decode(MemberUpdateRequest.self, bytes, reply) { request in
+        gate.arenas.decode(MemberUpdateRequest.self, bytes, reply) { request in
             let member = ClusterMember(id: request.member, peerURLs: request.peerURLs)
             change(.update(member), reply) { $0.answerMembers($1, reply) }
         }
@@ -76,7 +76,7 @@ struct ClusterService: Sendable {
 
     /// The leader decides, for it alone knows how far the learner is.
     func promote(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
-        decode(MemberPromoteRequest.self, bytes, reply) { request in
+        gate.arenas.decode(MemberPromoteRequest.self, bytes, reply) { request in
             let (id, requestID, applier) = (request.member, ids.next(), applier)
             let message = [UInt8](bytes)
             applier.executor.post {
@@ -99,7 +99,7 @@ struct ClusterService: Sendable {
 
     /// As the leader, for a member that was asked.
     func promoteHere(_ bytes: UnsafeRawBufferPointer, _ reply: any Replying) {
-        decode(MemberPromoteRequest.self, bytes, reply) { request in
+        gate.arenas.decode(MemberPromoteRequest.self, bytes, reply) { request in
             let (id, requestID, applier) = (request.member, ids.next(), applier)
             applier.executor.post {
                 applier.assumeIsolated { applier in
@@ -112,19 +112,6 @@ struct ClusterService: Sendable {
     }
 
     // MARK: Steps
-
-    private func decode<Request: WireMessage>(
-        _: Request.Type, _ bytes: UnsafeRawBufferPointer, _ reply: any Replying,
-        _ body: (Request) -> Void
-    ) {
-        let arena = gate.arenas.take()
-        defer { gate.arenas.putBack(arena) }
-        do throws(RequestRefusal) {
-            body(try decodeRequest(Request.self, bytes, in: arena))
-        } catch {
-            reply.fail(error.status)
-        }
-    }
 
     private func change(
         _ change: MembershipChange, _ reply: any Replying,

@@ -8,12 +8,14 @@ import API
 
 /// The keys that have a lease. Confined to one executor.
 ///
-/// Memory: about 80 bytes for each key on top of its own, and 40 for each lease that has keys.
+/// Memory: about 90 bytes for each key on top of its own, and 40 for each lease that has keys.
 struct AttachedKeys {
     private struct Node {
         /// Empty: free; `next` is the next free one then.
         var key: [UInt8]
         var lease: LeaseID
+        /// The change that attached it: down a chain it gets less.
+        var change: UInt64 = 0
         var hash: UInt32
         /// Neighbours among the lease's keys; -1 is none.
         var next: Int32
@@ -45,6 +47,9 @@ struct AttachedKeys {
     private var slots: [Int32] = []
     private var chains: [LeaseID: Chain] = [:]
     private var changes: UInt64 = 0
+    /// The next key of each walk that is under way: few at a time.
+    private var walks: [(walk: Walk, next: Int32)] = []
+    private var walksBegun: UInt64 = 0
     private(set) var count = 0
 
     var isEmpty: Bool { count == 0 }
@@ -65,15 +70,29 @@ struct AttachedKeys {
     }
 
     /// As `forEach`, for as long as `goesOn` says so.
-    func walk(_ lease: LeaseID, while goesOn: (UnsafeRawBufferPointer) -> Bool) {
-        var number = chains[lease]?.first ?? -1
-        while number >= 0, nodes[Int(number)].key.withUnsafeBytes(goesOn) {
-            number = nodes[Int(number)].next
+    /// - Parameter version: keys that were attached up to this one are passed over.
+    func walk(
+        _ lease: LeaseID, after version: UInt64 = 0, while goesOn: (UnsafeRawBufferPointer) -> Bool
+    ) {
+        _ = walk(from: chains[lease]?.first ?? -1, after: version, while: goesOn)
+    }
+
+    /// - Returns: the key at which it stopped; -1 for none.
+    private func walk(
+        from first: Int32, after version: UInt64, while goesOn: (UnsafeRawBufferPointer) -> Bool
+    ) -> Int32 {
+        var number = first
+        while number >= 0 {
+            let node = nodes[Int(number)]
+            if node.change <= version { return -1 }
+            guard node.key.withUnsafeBytes(goesOn) else { break }
+            number = node.next
         }
+        return number
     }
 
     /// How many keys `lease` has, and a number that stands for these: with others, or the same in
-    /// another order, it is another.
+    /// another order, it is another. Keys that are attached later come after this version.
     func version(of lease: LeaseID) -> (count: Int, version: UInt64) {
         chains[lease].map { (Int($0.count), $0.version) } ?? (0, 0)
     }
@@ -112,12 +131,48 @@ struct AttachedKeys {
         return keys.sorted { $0.lexicographicallyPrecedes($1) }
     }
 
+    // MARK: Walks in slices
+
+    /// A walk over the keys that a lease has when it begins; keys may come and go meanwhile.
+    struct Walk: Hashable { fileprivate let number: UInt64 }
+
+    enum WalkState {
+        /// There are more keys.
+        case more
+        case ended
+        /// There is no such walk: this is another state than that in which it began.
+        case unknown
+    }
+
+    mutating func beginWalk(_ lease: LeaseID) -> Walk {
+        walksBegun += 1
+        let walk = Walk(number: walksBegun)
+        walks.append((walk, chains[lease]?.first ?? -1))
+        return walk
+    }
+
+    /// Goes on with a walk for as long as `goesOn` says so. The key at which it does not is seen
+    /// again.
+    /// - Parameter version: keys that were attached up to this one are passed over.
+    mutating func goOn(
+        with walk: Walk, after version: UInt64, while goesOn: (UnsafeRawBufferPointer) -> Bool
+    ) -> WalkState {
+        guard let place = walks.firstIndex(where: { $0.walk == walk }) else { return .unknown }
+        walks[place].next = self.walk(from: walks[place].next, after: version, while: goesOn)
+        if walks[place].next >= 0 { return .more }
+        walks.remove(at: place)
+        return .ended
+    }
+
+    mutating func end(_ walk: Walk) { walks.removeAll { $0.walk == walk } }
+
     // MARK: The chain of a lease
 
     private mutating func chain(_ number: Int32, to lease: LeaseID) {
         changes += 1
         let first = chains[lease, default: Chain()].push(number, changes)
         nodes[Int(number)].lease = lease
+        nodes[Int(number)].change = changes
         nodes[Int(number)].previous = -1
         nodes[Int(number)].next = first
         if first >= 0 { nodes[Int(first)].previous = number }
@@ -127,6 +182,7 @@ struct AttachedKeys {
         let (next, previous) = (nodes[Int(number)].next, nodes[Int(number)].previous)
         if next >= 0 { nodes[Int(next)].previous = previous }
         if previous >= 0 { nodes[Int(previous)].next = next }
+        for place in walks.indices where walks[place].next == number { walks[place].next = next }
         let lease = nodes[Int(number)].lease
         if previous < 0 && next < 0 {
             chains[lease] = nil

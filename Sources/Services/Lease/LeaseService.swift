@@ -95,22 +95,32 @@ struct LeaseService: Sendable {
             applier.executor.post {
                 applier.assumeIsolated { applier in
                     // Also here, as in `renew`: what is known here is not asked of the leader.
-                    if wantsKeys, let refusal = applier.refusalToRead(keysOf: [id], caller) {
-                        return reply.fail(refusal)
+                    applier.check(
+                        keysOf: wantsKeys ? [id] : [], caller, writes: false
+                    ) { applier, refusal in
+                        if let refusal { return reply.fail(refusal) }
+                        askTimeToLive(
+                            id, message, of: applier, as: caller, wantsKeys: wantsKeys, reply)
                     }
-                    LeaderQuestion(of: applier, .timeToLive, message) { _, question in
-                        question.settled()
-                        timeToLive(id, wantsKeys: wantsKeys, as: caller, reply)
-                    } done: { result in
-                        applier.assumeIsolated { applier in
-                            applier.pass(result, under: applier.header(), to: reply)
-                        }
-                    }.ask()
                 }
             }
         } catch {
             reply.fail(error.status)
         }
+    }
+
+    private func askTimeToLive(
+        _ id: LeaseID, _ message: [UInt8], of applier: isolated Applier, as caller: Principal,
+        wantsKeys: Bool, _ reply: any Replying
+    ) {
+        LeaderQuestion(of: applier, .timeToLive, message) { _, question in
+            question.settled()
+            timeToLive(id, wantsKeys: wantsKeys, as: caller, reply)
+        } done: { [applier] result in
+            applier.assumeIsolated { applier in
+                applier.pass(result, under: applier.header(), to: reply)
+            }
+        }.ask()
     }
 
     /// As the leader, for a member that was asked.
@@ -132,13 +142,15 @@ struct LeaseService: Sendable {
         _ id: LeaseID, wantsKeys: Bool, as caller: Principal, _ reply: any Replying
     ) {
         let read = StateRead(of: reads.applier, isSerializable: false) { applier in
-            if wantsKeys, let refusal = applier.refusalToRead(keysOf: [id], caller) {
-                return reply.fail(refusal)
+            applier.check(
+                keysOf: wantsKeys ? [id] : [], caller, writes: false
+            ) { applier, refusal in
+                if let refusal { return reply.fail(refusal) }
+                guard applier.timeToLive(id, wantsKeys: wantsKeys) else {
+                    return reply.fail(.notLeader)
+                }
+                applier.response.take { reply.respond($0) }
             }
-            guard applier.timeToLive(id, wantsKeys: wantsKeys) else {
-                return reply.fail(.notLeader)
-            }
-            applier.response.take { reply.respond($0) }
         } failed: {
             reply.fail($0)
         }
@@ -172,12 +184,11 @@ struct LeaseService: Sendable {
             _ = try decodeRequest(LeaseLeasesRequest.self, bytes, in: arena)
             let read = StateRead(of: reads.applier, isSerializable: true) { applier in
                 let leases = applier.lessor.assumeIsolated { $0.list }
-                if let refusal = applier.refusalToRead(keysOf: leases, caller) {
-                    return reply.fail(refusal)
+                applier.check(keysOf: leases, caller, writes: false) { applier, refusal in
+                    if let refusal { return reply.fail(refusal) }
+                    applier.response.bytes.appendLeaseLeasesResponse(applier.header(), leases)
+                    applier.response.take { reply.respond($0) }
                 }
-                applier.response.bytes.appendLeaseLeasesResponse(
-                    applier.header(), leases)
-                applier.response.take { reply.respond($0) }
             } failed: {
                 reply.fail($0)
             }

@@ -194,10 +194,15 @@ extension Lessor {
         keys.forEach(of: lease, visit)
     }
 
-    /// As `forEach`, for as long as `goesOn` says so.
-    func walkKeys(of lease: LeaseID, while goesOn: (UnsafeRawBufferPointer) -> Bool) {
-        keys.walk(lease, while: goesOn)
+    /// As `AttachedKeys`' own.
+    func beginWalk(_ lease: LeaseID) -> AttachedKeys.Walk { keys.beginWalk(lease) }
+    func goOn(
+        with walk: AttachedKeys.Walk, after version: UInt64,
+        while goesOn: (UnsafeRawBufferPointer) -> Bool
+    ) -> AttachedKeys.WalkState {
+        keys.goOn(with: walk, after: version, while: goesOn)
     }
+    func end(_ walk: AttachedKeys.Walk) { keys.end(walk) }
 
     /// All leases: on the leader the one whose time is over first comes first.
     var list: [LeaseID] {

@@ -15,10 +15,14 @@ struct RenewalGate: Sendable {
 
     /// Renewals that may wait for the executor of the applied state.
     private static let waitingLimit = 100_000
+    /// Those that one turn does: a millisecond.
+    private static let turnLimit = 1000
 
     init(of reads: ReadGate) {
         let applier = reads.applier
-        inbox = HandOver(to: applier.executor, limit: Self.waitingLimit) { renewal in
+        inbox = HandOver(
+            to: applier.executor, limit: Self.waitingLimit, turnLimit: Self.turnLimit
+        ) { renewal in
             applier.assumeIsolated { applier in
                 applier.renew(
                     renewal.lease, as: renewal.caller, by: reads, for: renewal.receiver)
@@ -43,11 +47,20 @@ extension Applier {
         _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
         for receiver: any RenewalReceiver
     ) {
-        let header = header()
         // Also here: what is known here is refused without asking the leader.
-        if let refusal = refusalToWrite(keysOf: lease, caller) {
-            return receiver.renewed(lease, header, ttl: .failure(refusal))
+        check(keysOf: [lease], caller, writes: true) { applier, refusal in
+            if let refusal {
+                return receiver.renewed(lease, applier.header(), ttl: .failure(refusal))
+            }
+            applier.renewChecked(lease, as: caller, by: reads, for: receiver)
         }
+    }
+
+    private func renewChecked(
+        _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
+        for receiver: any RenewalReceiver
+    ) {
+        let header = header()
         if leads { return renewHere(lease, as: caller, by: reads, for: receiver) }
         var request = ByteBuffer(capacity: 16)
         request.appendLeaseRequest(lease)
@@ -84,10 +97,12 @@ extension Applier {
         }
         reads.submit(
             StateRead(of: self, isSerializable: false) { applier in
-                if let refusal = applier.refusalToWrite(keysOf: lease, caller) {
-                    return receiver.renewed(lease, header, ttl: .failure(refusal))
+                applier.check(keysOf: [lease], caller, writes: true) { applier, refusal in
+                    if let refusal {
+                        return receiver.renewed(lease, header, ttl: .failure(refusal))
+                    }
+                    applier.lessor.assumeIsolated { $0.renew(lease, header, for: receiver) }
                 }
-                applier.lessor.assumeIsolated { $0.renew(lease, header, for: receiver) }
             } failed: { status in
                 receiver.renewed(lease, header, ttl: .failure(status))
             })

@@ -22,6 +22,11 @@ public struct CallContext: @unchecked Sendable {
         isCurrent ? stream.connection?.stream.remoteAddress ?? "" : ""
     }
 
+    /// Tells the calls of one connection from those of others, for as long as it lasts.
+    public var connection: ObjectIdentifier? {
+        isCurrent ? stream.connection.map { ObjectIdentifier($0) } : nil
+    }
+
     /// The common name of the client's certificate, if TLS has verified one and it counts
     /// (-client-cert-auth).
     public var commonName: String? {

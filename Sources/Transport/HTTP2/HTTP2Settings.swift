@@ -11,7 +11,9 @@ struct HTTP2Settings: Sendable {
     var connectionWindowBytes: Int32 = 16 << 20
     /// Streams the other side may have open. `UInt32.max` is no limit and is not announced.
     var maxConcurrentStreams = UInt32.max
-    /// Bytes of a header list, counted as RFC 9113 section 6.5.2 says: 32 more per field.
+    /// Bytes of a header list, counted as RFC 9113 section 6.5.2 says: 32 more per field. A longer
+    /// one resets its stream alone, as in grpc-go (whose limit is 16 MiB); nghttp2 ends the
+    /// connection over a single field of more than 64 KiB, and over a dozen CONTINUATION frames.
     var maxHeaderListBytes = 64 << 10
     /// Resets of the other side that are taken in a burst, and per second in the long run. A
     /// client that cancels thousands of calls is legitimate; nghttp2 alone would throw it out

@@ -8,7 +8,7 @@ extension EndToEnd {
     @Suite("TLS files that change")
     struct TLSRotationTests {
         /// Clients that each connect anew, one after the other, until it is ended.
-        private final class Load: @unchecked Sendable {
+        fileprivate final class Load: @unchecked Sendable {
             private let lock = NSLock()
             private var goesOn = true
             private var failures: [String] = []
@@ -120,6 +120,108 @@ extension EndToEnd {
             cluster.members[1].end(by: SIGKILL)
             try cluster.members[1].start()
             #expect(try cluster.etcdctl("put", "c", "d", at: [1]) == "OK\n")
+        }
+
+        /// Certificates of all members, each with its own, from one folder.
+        private func members(_ folder: CertificateFolder) throws -> ClusterProcesses {
+            func files(_ name: String) -> [String] {
+                [
+                    "--peer-cert-file", folder.file("\(name).pem"), "--peer-key-file",
+                    folder.file("\(name).key"),
+                ]
+            }
+            return try ClusterProcesses(
+                peerScheme: "https",
+                arguments: [
+                    "--peer-trusted-ca-file", folder.file("ca.pem"), "--peer-client-cert-auth",
+                    "--peer-crl-file", folder.file("crl.pem"),
+                ],
+                // One that knows no newer TLS, and one that takes no older.
+                own: [
+                    0: files("m1"), 1: files("m2") + ["--tls-max-version", "TLS1.2"],
+                    2: files("m3"),
+                ])
+        }
+
+        @Test("whose certificates and versions differ are a cluster; who may not come in does not")
+        func mixed() throws {
+            let folder = try CertificateFolder()
+            for name in ["m1", "m2", "m3"] { try folder.make(name) }
+            let revoked = try folder.make("revoked")
+            try folder.make("stranger", signedBy: try CertificateFolder.makeCA("other CA"))
+            try folder.make("late") { ($0.begin, $0.end) = (-7200, -3600) }
+            try folder.write(revocationList(of: [revoked], by: folder.ca), "crl.pem")
+            let cluster = try members(folder)
+            #expect(try cluster.etcdctl("put", "a", "b", at: [0]) == "OK\n")
+            for number in 0..<3 {
+                #expect(try cluster.etcdctl("get", "a", at: [number]) == "a\nb\n")
+                let peer = cluster.peerURLs[number].advertised
+                for (name, reason) in [
+                    (nil, "tls: client didn't provide a certificate"),
+                    ("revoked", "transport: certificate revoked"),
+                    ("stranger", "x509: certificate signed by unknown authority"),
+                    ("late", "x509: certificate has expired or is not yet valid"),
+                ] {
+                    let shown = name.map {
+                        ["--cert", folder.file($0 + ".pem"), "--key", folder.file($0 + ".key")]
+                    }
+                    for version in ["--http2", "--http1.1"] {
+                        let answer = try run(
+                            "/usr/bin/curl",
+                            [
+                                "-sS", "-m", "10", version, "--cacert", folder.file("ca.pem"),
+                                peer + "/version",
+                            ] + (shown ?? []))
+                        #expect(answer.status != 0 && answer.output.isEmpty)
+                    }
+                    _ = try cluster.members[number].log.wait(for: reason)
+                }
+            }
+        }
+
+        @Test("leaves, CA and revocation list are replaced while clients put, and no put fails")
+        func rotation() throws {
+            let folder = try CertificateFolder()
+            for name in ["m1", "m2", "m3"] { try folder.make(name) }
+            try folder.write(revocationList(of: [], by: folder.ca), "crl.pem")
+            let cluster = try members(folder)
+            let endpoints = cluster.endpoints
+            let load = TLSRotationTests.Load {
+                try run(
+                    "/usr/bin/etcdctl", ["--endpoints", endpoints, "put", "a", "b"],
+                    environment: ["ETCDCTL_API": "3"])
+            }
+            load.wait()
+            let newCA = try CertificateFolder.makeCA("new CA")
+            func makeAll(_ issuer: MadeCertificate) throws {
+                for name in ["m1", "m2", "m3"] { try folder.make(name, signedBy: issuer) }
+            }
+            try makeAll(folder.ca)
+            load.wait()
+            try folder.write(folder.ca.certificate + newCA.certificate, "ca.pem")
+            try folder.write(
+                revocationList(of: [], by: folder.ca) + revocationList(of: [], by: newCA),
+                "crl.pem")
+            load.wait(8)
+            try makeAll(newCA)
+            load.wait(8)
+            try folder.write(newCA.certificate, "ca.pem")
+            try folder.write(revocationList(of: [], by: newCA), "crl.pem")
+            load.wait(8)
+            let failures = load.end()
+            #expect(failures.isEmpty, "\(failures)")
+            // Links that are made from now on know the new CA only.
+            cluster.members[1].end(by: SIGKILL)
+            try cluster.members[1].start()
+            #expect(try cluster.etcdctl("put", "c", "d", at: [1]) == "OK\n")
+            try folder.make("old")
+            let answer = try run(
+                "/usr/bin/curl",
+                [
+                    "-sS", "-m", "10", "-k", "--cert", folder.file("old.pem"), "--key",
+                    folder.file("old.key"), cluster.peerURLs[0].advertised + "/version",
+                ])
+            #expect(answer.status != 0 && answer.output.isEmpty)
         }
 
         @Test("-peer-auto-tls: each makes its own, and nobody asks whose it is")

@@ -66,17 +66,26 @@ extension EndToEnd {
 
         @Test("who may not come in is told at the handshake, and the log says why, once")
         func refused() throws {
-            let it = try SecureMember(["--client-crl-file", "FOLDER/crl.pem"]) { folder in
+            let it = try SecureMember([
+                "--client-crl-file", "FOLDER/crl.pem", "--client-cert-allowed-hostname",
+                "localhost",
+            ]) { folder in
                 let revoked = try folder.make("revoked")
                 try folder.write(revocationList(of: [revoked], by: folder.ca), "crl.pem")
                 try folder.make("stranger", signedBy: try CertificateFolder.makeCA("other CA"))
                 try folder.make("late") { ($0.begin, $0.end) = (-7200, -3600) }
+                try folder.make("early") { ($0.begin, $0.end) = (3600, 7200) }
+                try folder.make("other", hosts: ["elsewhere"])
+                try folder.make("no client") { $0.usages = [.server] }
             }
             for (name, reason) in [
                 (nil, "tls: client didn't provide a certificate"),
                 ("revoked", "transport: certificate revoked"),
                 ("stranger", "x509: certificate signed by unknown authority"),
                 ("late", "x509: certificate has expired or is not yet valid"),
+                ("early", "x509: certificate has expired or is not yet valid"),
+                ("other", "client certificate authentication failed"),
+                ("no client", "x509: certificate specifies an incompatible key usage"),
             ] {
                 for version in ["--http2", "--http1.1"] {
                     let before = it.rejections.count
@@ -86,8 +95,25 @@ extension EndToEnd {
                     #expect(it.rejections.count == before + 1)
                 }
                 #expect(try it.etcdctl("get", "a", as: name).status != 0)
+                #expect(try python(it, as: name) == "refused\n")
             }
             #expect(try it.etcdctl("put", "a", "b").output == "OK\n")
+            #expect(try python(it, as: "client") == "served\n")
+        }
+
+        /// What becomes of Python's etcd3; as expected where it is not at hand.
+        private func python(_ it: SecureMember, as name: String?) throws -> String {
+            guard FileManager.default.isExecutableFile(atPath: Self.interpreter) else {
+                return name == "client" ? "served\n" : "refused\n"
+            }
+            let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+                .deletingLastPathComponent().appendingPathComponent("Python/etcd3_refused.py").path
+            let shown = name.map { [it.folder.file($0 + ".pem"), it.folder.file($0 + ".key")] }
+            return try run(
+                Self.interpreter,
+                [script, "127.0.0.1", "\(it.member.port)", it.folder.file("ca.pem")]
+                    + (shown ?? [])
+            ).output
         }
 
         @Test("a client that wants another server, or trusts another CA, does not go on")

@@ -37,6 +37,12 @@ struct ForwardedCallerTests {
     }
 }
 
+/// What a check said. Unchecked: confined to the test's thread.
+private final class Told: @unchecked Sendable {
+    private(set) var refusals: [Status?] = []
+    func add(_ refusal: Status?) { refusals.append(refusal) }
+}
+
 @Suite("Leases, with users")
 struct LeaseRightsStories {
     @Test("Keys of a lease are shown by no follower to who may not read them")
@@ -96,6 +102,90 @@ struct LeaseRightsStories {
         #expect(refusal() == nil)
         member.auth(.userRevokeRole(AuthName("alice"), role: reader))
         #expect(refusal() == .permissionDenied)
+    }
+
+    /// Alice may write keys that begin with `k`.
+    private func memberWithAlice(_ keys: Int) throws -> (PlayedMember, Principal) {
+        let member = try PlayedMember()
+        _ = try member.grant(16, ttl: 1000)
+        for number in 0..<keys { member.put(Request.put("k\(number)", "1", lease: 16)) }
+        member.enableAuth()
+        let all = Permission(kind: 2, key: Array("k".utf8), rangeEnd: Array("l".utf8))
+        member.auth(.roleGrantPermission(AuthName("reader"), all))
+        return (member, member.user("alice"))
+    }
+
+    private func finish(_ member: PlayedMember) {
+        while member.life.core.runSlice() {}
+    }
+
+    @Test("All keys of a large lease are looked at in slices, once for all who ask")
+    func slices() throws {
+        let (member, alice) = try memberWithAlice(3 * LeaseCheck.sliceKeys)
+        member.life.core.holdsSlices = true
+        let told = Told()
+        member.state { applier in
+            for _ in 0..<3 {
+                applier.check(keysOf: [LeaseID(16)], alice, writes: true) { told.add($1) }
+            }
+        }
+        #expect(told.refusals.isEmpty, "they wait")
+        // Keys that go and come meanwhile.
+        let root = member.user("root")
+        func put(_ key: String, lease: Int64) {
+            let request = Request.put(key, "1", lease: lease)
+            member.call { life, caller in
+                request.withUnsafeBytes { life.kv.put($0, as: root, caller) }
+            }
+        }
+        put("k5", lease: 0)
+        put("k7", lease: 0)
+        put("k7", lease: 16)
+        finish(member)
+        #expect(told.refusals == [nil, nil, nil])
+        // Now it is known, and what comes is looked at alone.
+        func answers() -> [Status?] {
+            let told = Told()
+            member.state { applier in
+                applier.check(keysOf: [LeaseID(16)], alice, writes: true) { told.add($1) }
+            }
+            return told.refusals
+        }
+        #expect(answers() == [nil])
+        put("z", lease: 16)
+        #expect(answers() == [.permissionDenied])
+        #expect(answers() == [.permissionDenied])
+        put("z", lease: 0)
+        // Which key was at fault is gone: all are looked at again.
+        #expect(answers() == [])
+        finish(member)
+        #expect(answers() == [nil])
+    }
+
+    @Test("A check in slices that meets other rights begins anew")
+    func otherRights() throws {
+        let (member, alice) = try memberWithAlice(3 * LeaseCheck.sliceKeys)
+        member.life.core.holdsSlices = true
+        let told = Told()
+        member.state { applier in
+            applier.check(keysOf: [LeaseID(16)], alice, writes: true) { told.add($1) }
+        }
+        #expect(told.refusals.isEmpty)
+        member.auth(.userRevokeRole(AuthName("alice"), role: AuthName("reader")))
+        finish(member)
+        #expect(told.refusals == [.permissionDenied])
+    }
+
+    @Test("A large lease is revoked after its check")
+    func revoked() throws {
+        let (member, alice) = try memberWithAlice(3 * LeaseCheck.sliceKeys)
+        let request = encoded { $0.appendLeaseRequest(LeaseID(16)) }
+        let revoked = member.call { life, caller in
+            request.withUnsafeBytes { life.leases.revoke($0, as: alice, caller) }
+        }
+        #expect(revoked.failure == nil)
+        let hasKeys = member.state { applier in applier.lessor.assumeIsolated { $0.hasKeys } }
+        #expect(!hasKeys)
     }
 
     @Test("Nobody renews one, has one revoked, or learns of one")

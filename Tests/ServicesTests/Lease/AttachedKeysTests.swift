@@ -71,4 +71,39 @@ struct AttachedKeysTests {
         let isOther = seen.insert(keys.version(of: lease).version).inserted
         #expect(isOther)
     }
+
+    @Test("are all seen by a walk in slices that began before them, whatever comes and goes")
+    func walks() {
+        let lease = LeaseID(1)
+        for seed: UInt64 in 1...20 {
+            let random = SeededRandom(seed: seed)
+            var keys = AttachedKeys()
+            func change(_ number: UInt64, _ lease: LeaseID) {
+                Array("key/\(number)".utf8).withUnsafeBytes { keys.attach($0, to: lease) }
+            }
+            for number: UInt64 in 0..<100 { change(number, lease) }
+            let walk = keys.beginWalk(lease)
+            var stayed = Set<UInt64>(0..<100)
+            var seen: Set<String> = []
+            var state = AttachedKeys.WalkState.more
+            while case .more = state {
+                for _ in 0..<5 {
+                    let number = random.next() % 120
+                    stayed.remove(number)
+                    change(number, LeaseID(Int64(random.next() % 3)))
+                }
+                var budget = 4
+                state = keys.goOn(with: walk, after: 0) { key in
+                    guard budget > 0 else { return false }
+                    budget -= 1
+                    seen.insert(String(decoding: key, as: UTF8.self))
+                    return true
+                }
+            }
+            let missed = stayed.sorted().filter { !seen.contains("key/\($0)") }
+            #expect(missed == [], "seed \(seed)")
+            let again = keys.goOn(with: walk, after: 0) { _ in true }
+            #expect(again == .unknown)
+        }
+    }
 }

@@ -47,8 +47,14 @@ struct  Authpb__User
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData password;
+  /*
+   * May hold NUL.
+   */
+  /*
+   * string
+   */
   size_t n_roles;
-  char **roles;
+  ProtobufCBinaryData *roles;
   Authpb__UserAddOptions *options;
 };
 #define AUTHPB__USER__INIT \

@@ -32,12 +32,18 @@ struct  Etcdserverpb__RequestHeader
 {
   ProtobufCMessage base;
   uint64_t id;
-  char *username;
+  /*
+   * May hold NUL.
+   */
+  /*
+   * string
+   */
+  ProtobufCBinaryData username;
   uint64_t auth_revision;
 };
 #define ETCDSERVERPB__REQUEST_HEADER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__request_header__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, 0 }
+    , 0, {0,NULL}, 0 }
 
 
 /*
@@ -99,13 +105,19 @@ struct  Etcdserverpb__EmptyResponse
 struct  Etcdserverpb__InternalAuthenticateRequest
 {
   ProtobufCMessage base;
-  char *name;
-  char *password;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData password;
   char *simple_token;
 };
 #define ETCDSERVERPB__INTERNAL_AUTHENTICATE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__internal_authenticate_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , {0,NULL}, {0,NULL}, (char *)protobuf_c_empty_string }
 
 
 /* Etcdserverpb__RequestHeader methods */

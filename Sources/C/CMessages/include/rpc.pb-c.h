@@ -1060,102 +1060,148 @@ struct  Etcdserverpb__AuthStatusRequest
      }
 
 
+/*
+ * Names of users and roles, and passwords, may hold NUL, where protobuf-c would cut a string: as
+ * bytes, with what they are behind, they come whole. That they are UTF-8 is checked elsewhere.
+ */
 struct  Etcdserverpb__AuthenticateRequest
 {
   ProtobufCMessage base;
-  char *name;
-  char *password;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData password;
 };
 #define ETCDSERVERPB__AUTHENTICATE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__authenticate_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , {0,NULL}, {0,NULL} }
 
 
 struct  Etcdserverpb__AuthUserAddRequest
 {
   ProtobufCMessage base;
-  char *name;
-  char *password;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData password;
   Authpb__UserAddOptions *options;
   char *hashedpassword;
 };
 #define ETCDSERVERPB__AUTH_USER_ADD_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_user_add_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string }
+    , {0,NULL}, {0,NULL}, NULL, (char *)protobuf_c_empty_string }
 
 
 struct  Etcdserverpb__AuthUserGetRequest
 {
   ProtobufCMessage base;
-  char *name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
 };
 #define ETCDSERVERPB__AUTH_USER_GET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_user_get_request__descriptor) \
-    , (char *)protobuf_c_empty_string }
+    , {0,NULL} }
 
 
 struct  Etcdserverpb__AuthUserDeleteRequest
 {
   ProtobufCMessage base;
-  char *name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
 };
 #define ETCDSERVERPB__AUTH_USER_DELETE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_user_delete_request__descriptor) \
-    , (char *)protobuf_c_empty_string }
+    , {0,NULL} }
 
 
 struct  Etcdserverpb__AuthUserChangePasswordRequest
 {
   ProtobufCMessage base;
-  char *name;
-  char *password;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData password;
   char *hashedpassword;
 };
 #define ETCDSERVERPB__AUTH_USER_CHANGE_PASSWORD_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_user_change_password_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , {0,NULL}, {0,NULL}, (char *)protobuf_c_empty_string }
 
 
 struct  Etcdserverpb__AuthUserGrantRoleRequest
 {
   ProtobufCMessage base;
-  char *user;
-  char *role;
+  /*
+   * string
+   */
+  ProtobufCBinaryData user;
+  /*
+   * string
+   */
+  ProtobufCBinaryData role;
 };
 #define ETCDSERVERPB__AUTH_USER_GRANT_ROLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_user_grant_role_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , {0,NULL}, {0,NULL} }
 
 
 struct  Etcdserverpb__AuthUserRevokeRoleRequest
 {
   ProtobufCMessage base;
-  char *name;
-  char *role;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData role;
 };
 #define ETCDSERVERPB__AUTH_USER_REVOKE_ROLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_user_revoke_role_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , {0,NULL}, {0,NULL} }
 
 
 struct  Etcdserverpb__AuthRoleAddRequest
 {
   ProtobufCMessage base;
-  char *name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
 };
 #define ETCDSERVERPB__AUTH_ROLE_ADD_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_role_add_request__descriptor) \
-    , (char *)protobuf_c_empty_string }
+    , {0,NULL} }
 
 
 struct  Etcdserverpb__AuthRoleGetRequest
 {
   ProtobufCMessage base;
-  char *role;
+  /*
+   * string
+   */
+  ProtobufCBinaryData role;
 };
 #define ETCDSERVERPB__AUTH_ROLE_GET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_role_get_request__descriptor) \
-    , (char *)protobuf_c_empty_string }
+    , {0,NULL} }
 
 
 struct  Etcdserverpb__AuthUserListRequest
@@ -1179,34 +1225,43 @@ struct  Etcdserverpb__AuthRoleListRequest
 struct  Etcdserverpb__AuthRoleDeleteRequest
 {
   ProtobufCMessage base;
-  char *role;
+  /*
+   * string
+   */
+  ProtobufCBinaryData role;
 };
 #define ETCDSERVERPB__AUTH_ROLE_DELETE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_role_delete_request__descriptor) \
-    , (char *)protobuf_c_empty_string }
+    , {0,NULL} }
 
 
 struct  Etcdserverpb__AuthRoleGrantPermissionRequest
 {
   ProtobufCMessage base;
-  char *name;
+  /*
+   * string
+   */
+  ProtobufCBinaryData name;
   Authpb__Permission *perm;
 };
 #define ETCDSERVERPB__AUTH_ROLE_GRANT_PERMISSION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_role_grant_permission_request__descriptor) \
-    , (char *)protobuf_c_empty_string, NULL }
+    , {0,NULL}, NULL }
 
 
 struct  Etcdserverpb__AuthRoleRevokePermissionRequest
 {
   ProtobufCMessage base;
-  char *role;
+  /*
+   * string
+   */
+  ProtobufCBinaryData role;
   ProtobufCBinaryData key;
   ProtobufCBinaryData range_end;
 };
 #define ETCDSERVERPB__AUTH_ROLE_REVOKE_PERMISSION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&etcdserverpb__auth_role_revoke_permission_request__descriptor) \
-    , (char *)protobuf_c_empty_string, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
 struct  Etcdserverpb__AuthEnableResponse

@@ -1,31 +1,7 @@
-// Calls that a service makes of others for its client.
+// What Lock and Election ask of the other services for their clients.
 
 import API
 import Transport
-
-/// Takes the answer of an inner call to the executor of the applied state.
-final class InnerCall: Replying {
-    private let executor: any ActorExecutor
-    private let then: @Sendable (Result<[UInt8], Status>) -> Void
-
-    /// - Parameter then: called once, on `executor`; on success within the answer's entry, so that
-    ///   the applied state is what the entry made it.
-    init(
-        on executor: any ActorExecutor,
-        _ then: @escaping @Sendable (Result<[UInt8], Status>) -> Void
-    ) {
-        self.executor = executor
-        self.then = then
-    }
-
-    func respond(_ message: UnsafeRawBufferPointer) { run(.success([UInt8](message))) }
-    func fail(_ status: Status) { run(.failure(status.withoutCode)) }
-
-    private func run(_ result: Result<[UInt8], Status>) {
-        if executor.isCurrent { return then(result) }
-        executor.post { [then] in then(result) }
-    }
-}
 
 extension Status {
     /// As Lock and Election tell it: etcd's servers answer what their own client told them, which
@@ -45,6 +21,10 @@ struct InnerServices: Sendable {
     /// A candidate may wait for long, and go on when users and roles have changed.
     private func now(_ caller: Principal) -> Principal { applier.authority.board.renewed(caller) }
 
+    private func call(_ then: @escaping @Sendable (Result<[UInt8], Status>) -> Void) -> InnerCall {
+        InnerCall(on: applier.executor) { then($0.mapError(\.withoutCode)) }
+    }
+
     /// Calls `then` with `lease`, or with a new one if that is none.
     func withLease(
         _ lease: LeaseID, as caller: Principal,
@@ -53,7 +33,7 @@ struct InnerServices: Sendable {
         guard lease == .none else { return then(.success(lease)) }
         leases.grant(
             ttl: Self.leaseTTL, as: now(caller),
-            InnerCall(on: applier.executor) { result in
+            call { result in
                 then(
                     result.flatMap { bytes in
                         let arena = Arena()
@@ -72,7 +52,7 @@ struct InnerServices: Sendable {
         _ request: borrowing ByteBuffer, as caller: Principal,
         _ then: @escaping @Sendable (Result<Bool, Status>) -> Void
     ) {
-        let reply = InnerCall(on: applier.executor) { result in
+        let reply = call { result in
             then(
                 result.flatMap { bytes in
                     let arena = Arena()
@@ -93,7 +73,7 @@ struct InnerServices: Sendable {
     ) {
         var request = ByteBuffer()
         key.withUnsafeBytes { request.appendDeleteRangeRequest(key: $0) }
-        let reply = InnerCall(on: applier.executor, then)
+        let reply = call(then)
         request.withUnsafeBytes { kv.deleteRange($0, as: now(caller), reply) }
     }
 }
