@@ -147,7 +147,11 @@ let package = Package(
                 "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Simulate", swiftSettings: swiftSettings),
 
-        tests("Simulation", ["simulate"]),
+        // Shows a test every sync that is made, LMDB's too.
+        .target(name: "CSyncWatch", path: "Tests/SyncWatch"),
+        tests(
+            "Simulation",
+            ["simulate", "Simulation", "CSyncWatch", "API", "Storage", "Services", "TestSupport"]),
         tests("API", ["API"]),
         tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API", "TestSupport"]),

@@ -225,12 +225,19 @@ package actor Applier: StateMachine {
     /// Applies what the store takes. The rest is kept, and goes on when the store has committed.
     private func apply(_ batch: ArraySlice<CommittedEntry>) -> LogIndex {
         var last = LogIndex.zero
+        var time = counters.times.stopwatch()
         for (place, committed) in zip(batch.indices, batch) {
             if store.assumeIsolated({ $0.isSaturated }) {
                 postponed = batch[place...]
                 return committed.entry.index.previous
             }
-            apply(committed)
+            let outcome = apply(committed)
+            let now = counters.times.stopwatch()
+            if let outcome, let kind = outcome.kind {
+                counters.applies.applied(
+                    kind, succeeded: outcome.succeeded, nanoseconds: now &- time)
+            }
+            time = now
             last = committed.entry.index
         }
         return last
@@ -251,7 +258,8 @@ package actor Applier: StateMachine {
         raft?.assumeIsolated { $0.applied(through: through) }
     }
 
-    private func apply(_ committed: CommittedEntry) {
+    /// - Returns: nil of an entry that was applied before.
+    private func apply(_ committed: CommittedEntry) -> Outcome? {
         let entry = committed.entry
         let proposal = committed.proposal as? ClientProposal
         do throws(ApplyFailure) {
@@ -260,7 +268,7 @@ package actor Applier: StateMachine {
             }
             guard isNew else {
                 precondition(proposal == nil, "a new proposal at an index that was applied before")
-                return
+                return nil
             }
             let outcome =
                 switch entry.kind {
@@ -280,9 +288,11 @@ package actor Applier: StateMachine {
             if !tokenWaits.isEmpty {
                 for again in tokenWaits.take(through: appliedIndex) { executor.post(again) }
             }
+            return outcome
         } catch {
             // Going on would apply later entries to a state that lacks this one.
             events.cannotApply(entry.index, error.description)
+            return nil
         }
     }
 
@@ -290,6 +300,13 @@ package actor Applier: StateMachine {
     struct Outcome {
         var result: Result<Void, Status> = .success(())
         var waiting: ClientProposal?
+        /// Nil of what no client asks for.
+        var kind: AppliedKind?
+
+        var succeeded: Bool {
+            if case .success = result { return true }
+            return false
+        }
     }
 
     private func applyNormal(
@@ -299,7 +316,8 @@ package actor Applier: StateMachine {
         if let proposal {
             let result = try perform(proposal.operation, by: proposal.caller, at: entry.index)
             return Outcome(
-                result: answerForSpace(proposal.operation, result), waiting: proposal)
+                result: answerForSpace(proposal.operation, result), waiting: proposal,
+                kind: AppliedKind(proposal.operation))
         }
         defer { arena.reset() }
         let request: InternalRaftRequest
@@ -317,7 +335,8 @@ package actor Applier: StateMachine {
         let result = try perform(operation, by: caller, at: entry.index)
         return Outcome(
             result: answerForSpace(operation, result),
-            waiting: forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id))
+            waiting: forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id),
+            kind: AppliedKind(operation))
     }
 
     private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {

@@ -48,6 +48,8 @@ final class SimDisk: @unchecked Sendable {
     var failingSyncs = 0
     /// Bytes that all files together may have.
     var capacity = Int.max
+    /// Told before and after every sync; may end the process then.
+    var watchSync: ((_ path: String, _ isDone: Bool) throws(FileError) -> Void)?
 
     init(_ kernel: SimKernel, seed: UInt64) {
         self.kernel = kernel
@@ -180,6 +182,7 @@ final class SimDisk: @unchecked Sendable {
         try beginSync(path)
         for change in pending where change.directory == path { change.apply(&durableNames) }
         pending.removeAll { $0.directory == path }
+        try watchSync?(path, true)
     }
 
     private func change(in directory: String, _ apply: @escaping (inout [String: Content]) -> Void)
@@ -255,6 +258,7 @@ final class SimDisk: @unchecked Sendable {
             end: kernel.current?.busyUntil ?? kernel.time)
         content.before = [:]
         content.durableSize = content.live.count
+        try watchSync?(path, true)
     }
 
     private func beginSync(_ path: String) throws(FileError) {
@@ -262,6 +266,7 @@ final class SimDisk: @unchecked Sendable {
             syncTime.lowerBound
             + dice.next() % (syncTime.upperBound - syncTime.lowerBound + 1)
         kernel.current?.block(took)
+        try watchSync?(path, false)
         guard failingSyncs > 0 else { return }
         failingSyncs -= 1
         throw FileError(.sync, path, code: EIO)
