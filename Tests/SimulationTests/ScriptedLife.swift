@@ -229,14 +229,13 @@ final class ScriptedLife {
     // MARK: Syncs
 
     private func noticed(_ descriptor: Int32, isDone: Bool) {
-        var path = [UInt8](repeating: 0, count: 4096)
-        let count = path.withUnsafeMutableBytes {
-            readlink("/proc/self/fd/\(descriptor)", $0.baseAddress, $0.count)
-        }
+        var path = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/fd/\(descriptor)", &path, path.count)
         guard count > 0 else { return }
         let isMetaPage = fcntl(descriptor, F_GETFL) & O_DSYNC != 0
         noticed(
-            String(decoding: path[..<count], as: UTF8.self) + (isMetaPage ? " (meta page)" : ""),
+            String(decoding: path[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+                + (isMetaPage ? " (meta page)" : ""),
             isDone: isDone)
     }
 

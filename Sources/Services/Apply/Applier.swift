@@ -247,7 +247,6 @@ package actor Applier: StateMachine {
         } catch {
             // Going on would apply later entries to a state that lacks this one.
             events.cannotApply(entry.index, error.description)
-            return nil
         }
     }
 

@@ -78,6 +78,9 @@ public final class SimulationRun {
         var dice = SplitMix64(seed: seed ^ 0x0FF_1CE)
         var options = SimOptions(&dice)
         if settings.members > 0 { options.members = settings.members }
+        // With chance of its own: what else the seed decides stays as it is.
+        var chance = SplitMix64(seed: seed ^ 0x1_EA56)
+        options.leases = chance.next() % 4 == 0
         cluster = SimCluster(seed: seed, options: options, trace: trace, directory: directory)
         workload = WorkloadRun(SimClientWorld(cluster), WorkloadOptions(&dice))
         let all = Self.plan(seed, settings, options)
