@@ -23,8 +23,11 @@ final class ScriptedLife {
 
     private enum Death { case none, due, over }
     private var death = Death.none
+    var hasDied: Bool { death == .over }
     /// It died where it was to, and runs again.
     private var isReborn = false
+    /// What comes now is of no interest any more.
+    private var isConcluding = false
     private var acknowledged = 0
 
     private static let millisecond: UInt64 = 1_000_000
@@ -36,7 +39,7 @@ final class ScriptedLife {
         directory = "/dev/shm/cairn-syncs-\(UUID().uuidString)"
         mkdir(directory, 0o700)
         var options = SimOptions()
-        options.logSizes = (segment: 16 << 10, zeros: 4 << 10)
+        options.logSizes = (segment: 8 << 10, zeros: 4 << 10)
         options.snapshotCount = 20
         options.catchUpEntries = 5
         let trace = Trace()
@@ -71,6 +74,7 @@ final class ScriptedLife {
         {
             if cluster.violation == nil, !isReborn { act() }
         }
+        isConcluding = true
         conclude()
         return cluster.violation
     }
@@ -232,17 +236,17 @@ final class ScriptedLife {
         var path = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/fd/\(descriptor)", &path, path.count)
         guard count > 0 else { return }
-        let isMetaPage = fcntl(descriptor, F_GETFL) & O_DSYNC != 0
+        let isSynchronous = fcntl(descriptor, F_GETFL) & O_DSYNC != 0
         noticed(
             String(decoding: path[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
-                + (isMetaPage ? " (meta page)" : ""),
+                + (isSynchronous ? " (synchronous write)" : ""),
             isDone: isDone)
     }
 
     /// - Returns: whether it is the end.
     @discardableResult
     private func noticed(_ path: String, isDone: Bool) -> Bool {
-        guard path.hasPrefix(member.root), death != .due else { return false }
+        guard path.hasPrefix(member.root), death != .due, !isConcluding else { return false }
         if !isDone { syncs.append(Self.name(of: path.dropFirst(member.root.count))) }
         guard let end, death == .none, end.sync == syncs.count - 1,
             isDone == (end.moment == .after)

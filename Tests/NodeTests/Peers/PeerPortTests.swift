@@ -108,7 +108,7 @@ import Transport
         #expect(counted() == nil)
         let stranger = cluster.executor.turn {
             let links = PeerLinks(
-                cluster: ClusterID(0xBAD), member: MemberID(2), urls: [],
+                cluster: ClusterID(0xBAD), member: MemberID(77), urls: [],
                 dialer: cluster.network.dialer(), random: SeededRandom(seed: 1))
             links.set(member.id, urls: [MemoryCluster.url(member.id)])
             return links
