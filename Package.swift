@@ -68,7 +68,7 @@ let package = Package(
         library(
             "Transport", path: "Sources/Transport",
             [
-                "API", "CLibuv", "CNghttp2", "CSSL", "CZlib",
+                "API", "CLibuv", "CNghttp2", "CSSL", "CSupport", "CZlib",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
@@ -147,7 +147,11 @@ let package = Package(
                 "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Simulate", swiftSettings: swiftSettings),
 
-        tests("Simulation", ["simulate"]),
+        // Shows a test every sync that is made, LMDB's too.
+        .target(name: "CSyncWatch", path: "Tests/SyncWatch"),
+        tests(
+            "Simulation",
+            ["simulate", "Simulation", "CSyncWatch", "API", "Storage", "Services", "TestSupport"]),
         tests("API", ["API"]),
         tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API", "TestSupport"]),

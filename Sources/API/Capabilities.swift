@@ -50,6 +50,10 @@ public protocol ActorExecutor: SerialExecutor, TaskExecutor {
     /// The monotonic time, read once per turn. Only from this executor.
     var now: MonotonicTime { get }
 
+    /// The monotonic time at this very moment, with that in which the machine slept: for those who
+    /// must notice that it did. Its beginning is not that of `now`. Only from this executor.
+    var exactNow: MonotonicTime { get }
+
     /// Runs `work` here once `nanoseconds` have passed. Only from this executor.
     @discardableResult
     func schedule(afterNanoseconds nanoseconds: UInt64, _ work: @escaping () -> Void)
@@ -57,6 +61,9 @@ public protocol ActorExecutor: SerialExecutor, TaskExecutor {
 }
 
 extension ActorExecutor {
+    /// For executors whose time passes between turns only.
+    public var exactNow: MonotonicTime { now }
+
     /// For executors that have no input to look for.
     public func postSlice(_ work: @escaping @Sendable () -> Void) { post(work) }
 }

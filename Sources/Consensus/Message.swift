@@ -83,7 +83,7 @@ public struct Message: Hashable, Sendable {
         /// MsgHeartbeat. `commit` never passes what the receiver has acknowledged.
         case heartbeat(commit: LogIndex, round: ReadRound)
         /// MsgHeartbeatResp. `commit` is what the sender takes for committed.
-        case heartbeatResponse(round: ReadRound, commit: LogIndex)
+        case heartbeatResponse(round: ReadRound, commit: LogIndex, promise: VotePromise)
         /// MsgReadIndex: a follower asks the leader for a read index.
         case readIndex(ReadContext)
         /// MsgReadIndexResp.

@@ -51,6 +51,8 @@ struct Progress: Equatable, Sendable {
     var knownCommit = LogIndex.zero
     /// The newest read round it confirmed the leader in.
     var confirmedRound = ReadRound.none
+    /// Until then it elects nobody else (RaftCore+Lease).
+    var promisedUntil = MonotonicTime(nanoseconds: 0)
     private var inFlight: Deque<InFlight> = []
     private var inFlightBytes = 0
 

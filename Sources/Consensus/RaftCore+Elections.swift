@@ -5,6 +5,7 @@ import API
 extension RaftCore {
     mutating func tick(_ dice: UInt64) {
         actions.isTick = true
+        if ticksSincePromise < options.electionTicks { ticksSincePromise += 1 }
         let timeout =
             electionTimeout ?? options.electionTicks + Int(dice % UInt64(options.electionTicks))
         electionTimeout = timeout
@@ -38,6 +39,7 @@ extension RaftCore {
         }
         if heartbeatElapsed >= options.heartbeatTicks {
             heartbeatElapsed = 0
+            beginLeaseRound()
             broadcastHeartbeat()
         }
     }
@@ -60,7 +62,8 @@ extension RaftCore {
     /// - Returns: whether it campaigns.
     @discardableResult
     mutating func campaignIfAllowed(isTransfer: Bool = false) -> Bool {
-        guard role != .leader, isVoter || departure != nil, !hasStorageFailed, install == nil
+        guard role != .leader, isVoter || departure != nil, !hasStorageFailed, install == nil,
+            isTransfer || !isBoundByPromise
         else { return false }
         // The outcome of a change that is committed already must count in this election.
         let floor = max(applied, log.compacted.index)
@@ -113,7 +116,10 @@ extension RaftCore {
     }
 
     /// Answers MsgVote and MsgPreVote in the message's term (figure 2, RequestVote, 1 and 2).
-    mutating func answerVote(_ message: Message, last: LogPosition, isPreVote: Bool) {
+    /// - Parameter mayElect: it has not promised otherwise.
+    mutating func answerVote(
+        _ message: Message, last: LogPosition, isPreVote: Bool, mayElect: Bool
+    ) {
         let free =
             vote == message.from || (vote == .none && leader == .none)
             || (isPreVote && message.term > term)
@@ -122,7 +128,7 @@ extension RaftCore {
         #else
             let isNotAhead = log.isNotAhead(of: last)
         #endif
-        let granted = free && isNotAhead && !hasStorageFailed
+        let granted = free && isNotAhead && !hasStorageFailed && mayElect
         if isPreVote {
             // A grant carries the term that was asked for, a refusal our own.
             actions.send.append(
@@ -143,7 +149,7 @@ extension RaftCore {
 
     /// While a leader is heard of, nobody else is given a vote, so that a member which was cut
     /// off or removed does not disturb (thesis, section 4.2.3).
-    var hasLiveLeader: Bool { options.checkQuorum && hearsLeader }
+    var hasLiveLeader: Bool { options.checkQuorum && (hearsLeader || isBoundByPromise) }
 
     private var hearsLeader: Bool {
         leader != .none && electionElapsed < options.electionTicks
@@ -185,6 +191,7 @@ extension RaftCore {
         transfer = nil
         if role == .leader { cancelSnapshots() }
         reads = ReadRounds()
+        lease = LeaderLease()
         resetProgress()
     }
 }

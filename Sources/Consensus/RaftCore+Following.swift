@@ -45,6 +45,8 @@ extension RaftCore {
             return ignore(message.body, from: message.from, .commitPastEnd)
         }
         committed = max(committed, commit)
-        send(.heartbeatResponse(round: round, commit: committed), to: message.from)
+        send(
+            .heartbeatResponse(round: round, commit: committed, promise: promiseVote()),
+            to: message.from)
     }
 }

@@ -165,7 +165,7 @@ extension RaftCore {
     }
 
     mutating func receiveHeartbeatResponse(
-        _ round: ReadRound, commit: LogIndex, from member: MemberID
+        _ round: ReadRound, commit: LogIndex, _ promise: VotePromise, from member: MemberID
     ) {
         guard let place = position(of: member) else { return }
         progress[place].isActive = true
@@ -177,6 +177,7 @@ extension RaftCore {
         continueTransfer(to: member)
         guard round <= reads.newest else { return }
         progress[place].confirmedRound = max(progress[place].confirmedRound, round)
+        count(promise, of: place, since: round)
         answerConfirmedReads()
         leaveOfficeIfDue()
     }

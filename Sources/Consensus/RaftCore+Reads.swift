@@ -37,6 +37,9 @@ struct ReadRounds: Equatable, Sendable {
         }
     }
 
+    /// A round that nobody reads in.
+    mutating func beginEmpty() { newest = ReadRound(newest.rawValue + 1) }
+
     mutating func popConfirmed(through round: ReadRound) -> Pending? {
         guard let first = pending.first, first.round <= round else { return nil }
         return pending.removeFirst()
@@ -66,7 +69,7 @@ extension RaftCore {
             }
             return
         }
-        if isOnlyVoter {
+        if isOnlyVoter || holdsLease {
             for request in requests { answer(request, index: committed) }
             return
         }

@@ -24,10 +24,11 @@ extension RaftCore {
             if follow(message) { restore(mark, from: message.from) }
         case .timeoutNow:
             if role == .follower { campaignIfAllowed(isTransfer: true) }
-        case .vote(let last, _):
-            answerVote(message, last: last, isPreVote: false)
+        case .vote(let last, let isTransfer):
+            answerVote(
+                message, last: last, isPreVote: false, mayElect: isTransfer || !isBoundByPromise)
         case .preVote(let last):
-            answerVote(message, last: last, isPreVote: true)
+            answerVote(message, last: last, isPreVote: true, mayElect: !isBoundByPromise)
         case .voteResponse(let granted):
             if role == .candidate { count(ballot: granted, of: message.from) }
         case .preVoteResponse(let granted):
@@ -37,9 +38,10 @@ extension RaftCore {
             }
         case .appendResponse(let response):
             if role == .leader { receive(response, from: message.from) }
-        case .heartbeatResponse(let round, let commit):
+        case .heartbeatResponse(let round, let commit, let promise):
             if role == .leader {
-                receiveHeartbeatResponse(round, commit: commit, from: message.from)
+                receiveHeartbeatResponse(
+                    round, commit: commit, promise, from: message.from)
             }
         case .readIndex(let context):
             read(ReadRequest(member: message.from, context: context))

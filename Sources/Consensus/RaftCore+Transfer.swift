@@ -31,6 +31,7 @@ extension RaftCore {
             let place = position(of: target), transfer?.target != target
         else { return }
         abortTransfer()
+        lease.isVoid = true
         transfer = LeaderTransfer(target: target)
         if progress[place].match == log.last {
             send(.timeoutNow, to: target)

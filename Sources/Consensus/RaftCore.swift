@@ -91,6 +91,8 @@ public struct RaftCore: Equatable, Sendable {
     var heartbeatElapsed = 0
     /// nil until the next tick draws it.
     var electionTimeout: Int?
+    /// Up to those of an election timeout; a start counts as a promise (RaftCore+Lease).
+    var ticksSincePromise = 0
     var ballots: [MemberID: Bool] = [:]
 
     // Of a leader.
@@ -102,6 +104,9 @@ public struct RaftCore: Equatable, Sendable {
     /// It has lost its vote, here at the latest, and the others may not know yet.
     var departure: LogIndex?
     var reads = ReadRounds()
+    var lease = LeaderLease()
+    /// Of the event at hand; nil if its driver does not say.
+    var now: MonotonicTime?
 
     // Of the disk.
     var writes = WriteNumber(0)
@@ -143,7 +148,9 @@ public struct RaftCore: Equatable, Sendable {
         resetProgress()
     }
 
-    public mutating func step(_ event: Event) -> Actions {
+    /// - Parameter now: read from the monotonic clock for this event. Without it no lease is held.
+    public mutating func step(_ event: Event, at now: MonotonicTime? = nil) -> Actions {
+        self.now = now
         switch event {
         case .tick(let dice): tick(dice)
         case .campaign: campaignIfAllowed()

@@ -6,14 +6,21 @@ extension RaftNode {
     func handle(_ event: RaftCore.Event) {
         guard !isHandling else { return events.append(event) }
         hasAppliedInTurn = false
-        alone { perform(core.step(event)) }
+        alone { perform(step(event)) }
+    }
+
+    /// Leases ask what time it is, whenever something happens: a process that was stopped in the
+    /// middle of a turn must notice before it answers what came meanwhile.
+    func step(_ event: RaftCore.Event) -> Actions {
+        guard options.raft.votePromise > .none else { return core.step(event) }
+        return core.step(event, at: executor.exactNow)
     }
 
     /// Does one thing, then what came up meanwhile, in order.
     func alone(_ body: () -> Void) {
         isHandling = true
         body()
-        while !isStopped, let event = events.popFirst() { perform(core.step(event)) }
+        while !isStopped, let event = events.popFirst() { perform(step(event)) }
         isHandling = false
     }
 
@@ -58,7 +65,7 @@ extension RaftNode {
         }
         let through = machine.apply(batch)
         guard through > core.applied, !isStopped else { return }
-        perform(core.step(.applied(through)))
+        perform(step(.applied(through)))
     }
 
     func applyPostponed() {

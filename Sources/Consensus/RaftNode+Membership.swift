@@ -33,7 +33,7 @@ extension RaftNode {
     public func membershipChanged(_ change: ConfChangeV2) -> ConfState {
         // At once, though an event is being handled: applying is the last part of that, and what
         // follows here cannot apply more.
-        perform(core.step(.membershipChanged(change)))
+        perform(step(.membershipChanged(change)))
         return core.confState
     }
 

@@ -12,6 +12,10 @@ public struct RaftOptions: Hashable, Sendable {
     /// A leader that hears of no quorum for an election timeout steps down, and nobody votes
     /// while there is a leader (thesis, sections 6.2 and 4.2.3).
     public var checkQuorum = true
+    /// A leader reads without a round while it holds a lease: what this member promises to other
+    /// leaders, less than its election timeout by a tick. `none`: no leases. Needs `checkQuorum`,
+    /// and the time of every event.
+    public var votePromise = VotePromise.none
     /// Payload of one MsgApp, in bytes; at least one entry is sent.
     public var maxMessageBytes = 1 << 20
     /// Messages under way to one member before it answers.

@@ -45,8 +45,12 @@ package struct ClientServices: Sendable {
     }
 
     /// The table of methods for the servers of all threads.
-    /// - Parameter instrument: makes the counters of each.
-    package func methods(instrument: GRPCMethods.Instrument? = nil) -> GRPCMethods {
+    /// - Parameters:
+    ///   - instrument: makes the counters of each.
+    ///   - requests: counts the calls of clients by what they say of themselves.
+    package func methods(
+        instrument: GRPCMethods.Instrument? = nil, requests: ClientRequests? = nil
+    ) -> GRPCMethods {
         var methods = GuardedMethods(
             GRPCMethods(instrument: instrument), behind: Doorkeeper(applier, clock))
         let kv = kv
@@ -63,7 +67,7 @@ package struct ClientServices: Sendable {
         auth.register(in: &methods)
         var open = methods.methods
         open.interceptor = { [presence = applier.presence] context in
-            checkMetadata(context, hasLeader: presence.hasLeader)
+            checkMetadata(context, hasLeader: presence.hasLeader, requests)
                 ?? (presence.isLearner ? refusalOfLearner(context.method) : nil)
         }
         return open
@@ -129,9 +133,13 @@ private struct OutcomeReply: Replying {
 }
 
 /// The checks before every handler (reference: semantics.md, Limits and interceptors).
-private func checkMetadata(_ context: CallContext, hasLeader: Bool) -> Status? {
+private func checkMetadata(
+    _ context: CallContext, hasLeader: Bool, _ requests: ClientRequests?
+) -> Status? {
     let isVersionText = context.withMetadata("client-api-version") { bytes in
-        bytes.map { String(validating: $0, as: UTF8.self) != nil } ?? true
+        let isText = bytes.map { String(validating: $0, as: UTF8.self) != nil } ?? true
+        requests?.came(isUnary: context.isUnary, isText ? bytes : nil)
+        return isText
     }
     if !isVersionText { return .invalidClientAPIVersion }
     return hasLeader || !wantsLeader(context) ? nil : .noLeader

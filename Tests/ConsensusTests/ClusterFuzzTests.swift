@@ -45,6 +45,22 @@ import Testing
         #expect(seen.transfers > Walk.seeds / 2, "\(seen)")
     }
 
+    @Test("Nor with leases, on clocks that run apart")
+    func leases() {
+        var reads = 0
+        var leased = 0
+        for seed in 0..<Walk.seeds {
+            var walk = Walk(
+                voters: 2 + seed % 4, spares: seed % 2, seed: UInt64(seed), leases: true)
+            walk.run(steps: 2 * Walk.steps)
+            let recovers = walk.recovers()
+            #expect(recovers, "seed \(seed) does not recover: \(walk.cluster.standing)")
+            reads += walk.cluster.checks.readsAnswered
+            leased += walk.leasedReads
+        }
+        #expect(leased > 5 * Walk.seeds && reads > leased + Walk.seeds, "\(leased) of \(reads)")
+    }
+
     @Test("A walk repeats itself from its seed")
     func repeats() {
         var one = Walk(voters: 3, seed: 7)
@@ -68,6 +84,10 @@ struct Walk {
     private var random: SplitMix64
     private var proposals = 0
     private let changesMembers: Bool
+    /// When members tick next, if they do by clocks.
+    private var ticksAt: [UInt64]?
+    private(set) var leasedReads = 0
+    private static let tick: UInt64 = 100_000_000
 
     /// What came to pass in walks.
     struct Sights {
@@ -86,7 +106,7 @@ struct Walk {
         }
     }
 
-    init(voters: Int, spares: Int = 0, seed: UInt64) {
+    init(voters: Int, spares: Int = 0, seed: UInt64, leases: Bool = false) {
         random = SplitMix64(seed: seed &* 31 &+ UInt64(voters))
         changesMembers = spares > 0
         var options = RaftOptions()
@@ -98,15 +118,47 @@ struct Walk {
         options.maxApplyCount = .random(in: 1...5, using: &random)
         options.preVote = .random(using: &random)
         options.checkQuorum = .random(using: &random)
+        if leases {
+            options.checkQuorum = true
+            options.votePromise = VotePromise(milliseconds: 300)
+        }
         cluster = SimulatedCluster(
             voters: Array(1...voters), spares: Array((voters + 1)..<(voters + 1 + spares)),
             options: options)
         cluster.keepsNotes = false
+        guard leases else { return }
+        ticksAt = cluster.members.map { _ in cluster.time }
+        for id in cluster.members.map(\.id) {
+            cluster[id].drift = .random(in: -45...45, using: &random)
+        }
+    }
+
+    /// Time passes for those who have clocks. Some stand still for a while, and go on as if nothing
+    /// had been.
+    private mutating func passTime() {
+        guard let due = ticksAt else { return }
+        cluster.time += .random(in: 0...8_000_000, using: &random)
+        for (place, id) in cluster.members.map(\.id).enumerated() where cluster.time >= due[place] {
+            let stands = Int.random(in: 0..<50, using: &random) == 0
+            if !stands { cluster.step(id, .tick(dice: random.next())) }
+            let interval = Int64(Self.tick) * (1000 - cluster[id].drift) / 1000
+            ticksAt?[place] =
+                cluster.time + UInt64(interval) * (stands ? .random(in: 1...8, using: &random) : 1)
+        }
+    }
+
+    private mutating func read(_ id: MemberID) {
+        let leader = cluster.members.filter { $0.core?.role == .leader }.randomElement(
+            using: &random)
+        let before = cluster.checks.readsAnswered
+        cluster.read(Bool.random(using: &random) ? leader?.id ?? id : id, label: "")
+        if cluster.members.count > 1 { leasedReads += cluster.checks.readsAnswered - before }
     }
 
     mutating func run(steps: Int) {
         for step in 0..<steps {
             let id = cluster.members.randomElement(using: &random)!.id
+            passTime()
             act(on: id)
             if changesMembers {
                 changeSomething(id)
@@ -123,9 +175,9 @@ struct Walk {
         switch Int.random(in: 0..<1000, using: &random) {
         case ..<420: for _ in cluster.members { deliverSomething() }
         case ..<600: finishSomething(id)
-        case ..<740: cluster.step(id, .tick(dice: random.next()))
+        case ..<740: if ticksAt == nil { cluster.step(id, .tick(dice: random.next())) }
         case ..<850: propose(id)
-        case ..<900: cluster.read(id, label: "")
+        case ..<900: read(id)
         case ..<925: loseSomething()
         case ..<950: repeatSomething()
         case ..<953: cluster.step(id, .campaign)
@@ -256,6 +308,7 @@ struct Walk {
             if cluster[id].core == nil { restart(id) }
         }
         for _ in 0..<200 {
+            cluster.time += 2 * Self.tick
             for id in cluster.members.map(\.id) {
                 cluster.step(id, .tick(dice: random.next()))
             }

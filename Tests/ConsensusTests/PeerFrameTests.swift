@@ -35,7 +35,10 @@ import Testing
                     autoLeave: true))),
         .timeoutNow,
         .heartbeat(commit: LogIndex(300), round: ReadRound(7)),
-        .heartbeatResponse(round: ReadRound(.max), commit: LogIndex(300)),
+        .heartbeatResponse(
+            round: ReadRound(.max), commit: LogIndex(300), promise: .none),
+        .heartbeatResponse(
+            round: .none, commit: .zero, promise: VotePromise(milliseconds: 900)),
         .readIndex(ReadContext(.max)),
         .readIndexResponse(ReadContext(1), index: LogIndex(12)),
     ]

@@ -10,11 +10,12 @@
 // in the environment writes the outcomes anew; read the difference before you keep it.
 //
 //     cluster 1 2 3 [learners 4] [spares 5] [retain 3] [window 2] [batch 200]
-//     option prevote off | option quorum off
+//     option prevote off | option quorum off | option leases on
 //     given 1 term 6 [vote 2] [commit 3] log 1 1 4    member 1 wakes with this disk
 //     dice 1 4           timeouts of 1 are 10 + 4 ticks from its next draw on
 //     tick 1 [n] | tick all [n]                       nothing is delivered
-//     pass n             n times: everyone ticks, then run
+//     pass n             n times: 100 ms pass, everyone ticks, then run
+//     clock n            n ms pass, and nothing else: nobody ticks
 //     campaign 1 | elect 1 (and run)
 //     propose 1 a b | read 1 x
 //     change 1 [joint | explicit] add 4 learn 5 remove 1 update 2 | change 1 leave
@@ -148,9 +149,11 @@ struct Stage {
             for _ in 0..<(words.count > 1 ? Int(words[1])! : 1) { tick(who) }
         case "pass":
             for _ in 0..<Int(words[0])! {
+                cluster.time += 100_000_000
                 tick(cluster.members.map(\.id))
                 cluster.run()
             }
+        case "clock": cluster.time += UInt64(words[0])! * 1_000_000
         case "campaign": cluster.step(try member(words.first), .campaign)
         case "elect":
             cluster.step(try member(words.first), .campaign)
@@ -230,6 +233,7 @@ struct Stage {
         switch words {
         case ["prevote", "off"]: cluster.options.preVote = false
         case ["quorum", "off"]: cluster.options.checkQuorum = false
+        case ["leases", "on"]: cluster.options.votePromise = VotePromise(milliseconds: 900)
         default: throw ScenarioError(description: "no option \(words)")
         }
         for member in cluster.members { cluster.restart(member.id) }

@@ -55,10 +55,18 @@ struct SimulatedCluster {
         var installing: SnapshotMark?
         /// What it draws its election timeouts from.
         var dice: UInt64
+        /// So many parts of a thousand its clock is too fast.
+        var drift: Int64 = 0
+
+        func clock(_ time: UInt64) -> MonotonicTime {
+            MonotonicTime(nanoseconds: UInt64(Int64(time) + Int64(time) / 1000 * drift))
+        }
     }
 
     private(set) var members: [Member]
     var options: RaftOptions
+    /// In nanoseconds.
+    var time: UInt64 = 1_000_000_000
     /// Under way, oldest first.
     var network: [Message] = []
     /// Links, as "from, to", that carry nothing.
@@ -140,7 +148,8 @@ struct SimulatedCluster {
     mutating func step(_ id: MemberID, _ event: RaftCore.Event) {
         guard self[id].core != nil else { return }
         let place = place(id)
-        let actions = members[place].core!.step(event)
+        let now = members[place].clock(time)
+        let actions = members[place].core!.step(event, at: now)
         perform(id, actions)
     }
 
@@ -455,8 +464,9 @@ extension Message.Body {
             granted ? " granted" : " refused"
         case .heartbeat(let commit, let round):
             " commit \(commit.rawValue)" + (round == .none ? "" : " round \(round.rawValue)")
-        case .heartbeatResponse(let round, _):
-            round == .none ? "" : " round \(round.rawValue)"
+        case .heartbeatResponse(let round, _, let promise):
+            (round == .none ? "" : " round \(round.rawValue)")
+                + (promise == .none ? "" : " promise \(promise.milliseconds)")
         case .readIndex(let context): " \(context.rawValue)"
         case .readIndexResponse(let context, let index):
             " \(context.rawValue) at \(index.rawValue)"

@@ -83,7 +83,10 @@ extension Message.Body {
             self = .heartbeat(commit: commit, round: ReadRound(try head.varint()))
         case .heartbeatResponse:
             let round = ReadRound(try head.varint())
-            self = .heartbeatResponse(round: round, commit: try head.index())
+            let commit = try head.index()
+            self = .heartbeatResponse(
+                round: round, commit: commit,
+                promise: VotePromise(milliseconds: try head.varint()))
         case .readIndex:
             self = .readIndex(ReadContext(try head.fixed()))
         case .readIndexResponse:

@@ -148,9 +148,10 @@ extension ByteBuffer {
         case .heartbeat(let commit, let round):
             appendVarint(commit.rawValue)
             appendVarint(round.rawValue)
-        case .heartbeatResponse(let round, let commit):
+        case .heartbeatResponse(let round, let commit, let promise):
             appendVarint(round.rawValue)
             appendVarint(commit.rawValue)
+            appendVarint(promise.milliseconds)
         case .readIndex(let context):
             appendFixed(context.rawValue)
         case .readIndexResponse(let context, let index):

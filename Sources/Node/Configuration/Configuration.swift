@@ -76,6 +76,8 @@ public struct Configuration: Sendable {
         /// -initial-election-tick-advance: skip most of the first election wait.
         public let advancesInitialElectionTicks: Bool
         public let preVote: Bool
+        /// -leader-lease-reads.
+        public let readsByLease: Bool
         /// Applied entries between snapshots.
         public let snapshotCount: UInt64
         /// Entries kept behind a compaction for slow followers.

@@ -119,7 +119,8 @@ struct ConfigurationBuilder {
             heartbeatNanoseconds: heartbeat * 1_000_000,
             electionTicks: Int(election / heartbeat),
             advancesInitialElectionTicks: bool("initial-election-tick-advance"),
-            preVote: bool("pre-vote"), snapshotCount: uint("snapshot-count", orIfZero: 10_000),
+            preVote: bool("pre-vote"), readsByLease: bool("leader-lease-reads"),
+            snapshotCount: uint("snapshot-count", orIfZero: 10_000),
             snapshotCatchUpEntries: uint("snapshot-catchup-entries", orIfZero: 5_000),
             peerTimeoutNanoseconds: max(
                 5_000_000_000, try duration("raft-read-timeout"),

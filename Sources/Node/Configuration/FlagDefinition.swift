@@ -71,6 +71,7 @@ enum FlagTable {
         ("Distributed tracing", tracing),
         ("Checks and maintenance", checks),
         ("Unsafe feature", unsafe),
+        ("Not in etcd", own),
     ]
 
     /// By name, those of `general` too.

@@ -189,6 +189,13 @@ extension FlagTable {
             "do not fsync"),
     ]
 
+    /// Those that etcd does not have.
+    static let own: [FlagDefinition] = [
+        FlagDefinition(
+            "leader-lease-reads", .bool, default: "false", .served,
+            "linearizable reads without a round, as long as clocks run apart by less than a tenth")
+    ]
+
     static let general: [FlagDefinition] = [
         FlagDefinition(
             "config-file", .text, default: "", .notServedYet,

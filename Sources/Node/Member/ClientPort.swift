@@ -39,7 +39,9 @@ final class ClientPort {
         self.loop = loop
         self.logger = logger
         self.tls = tls.map { TLSAcceptor($0, endpoint: "client", logger: logger) }
-        let methods = actors.services.methods { metrics.server.method($0, $1) }
+        let methods = actors.services.methods(
+            instrument: { metrics.server.method($0, $1) },
+            requests: metrics.server.clientRequests())
         let http = HTTPPort(
             .client, actors: actors, configuration: configuration, metrics: metrics, on: loop)
         self.http = http

@@ -168,6 +168,12 @@ extension RaftNodeOptions {
         self.init()
         raft.electionTicks = configuration.raft.electionTicks
         raft.preVote = configuration.raft.preVote
+        if configuration.raft.readsByLease {
+            // Ticks are counted, and the first may come as soon as a heartbeat has.
+            let nanoseconds =
+                configuration.raft.heartbeatNanoseconds * UInt64(raft.electionTicks - 1)
+            raft.votePromise = VotePromise(milliseconds: nanoseconds / 1_000_000)
+        }
         advancesElection = configuration.raft.advancesInitialElectionTicks
         raft.retainedEntries = Int(clamping: configuration.raft.snapshotCatchUpEntries)
         tickNanoseconds = configuration.raft.heartbeatNanoseconds
@@ -205,6 +211,7 @@ extension ApplierCounters {
             times: ApplierTimes(
                 served: store.rangeTime, failed: store.failedRangeTime, hash: store.hashTime,
                 hashOfRevision: store.revisionHashTime, stopwatch: stopwatch),
+            applies: store.applyTimes,
             failedProposals: metrics.raft.failedProposals,
             promotions: PromotionCounters(metrics.registry))
     }

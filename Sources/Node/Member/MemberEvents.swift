@@ -197,6 +197,9 @@ final class MemberEvents: ApplierEvents {
 
     func storeCompacted(_ event: CompactionEvent) {
         switch event {
+        case .slice(let nanoseconds, let isOfIndex):
+            (isOfIndex ? metrics.store.indexCompactionPauses : metrics.store.compactionPauses)
+                .observe(nanoseconds)
         case .finished(let report):
             metrics.store.compactedRevisions.increment(by: UInt64(report.deletedRecords))
             metrics.store.compactionTime.observe(report.nanoseconds)

@@ -34,13 +34,14 @@ public final class MemberServer: Sendable {
                 LoopBound(try MemberTLS(configuration, on: executors.main, logger: logger))
             }
             let capabilities = MemberCapabilities.system(executors.executors)
-            let recovery = Recovery(configuration, capabilities) {
+            var recovery = Recovery(configuration, capabilities) {
                 metrics.disk.walFsync.observe($0)
             } observeWrite: {
                 metrics.disk.walWrite.observe($0)
             } firstMembers: {
                 try Bootstrap(configuration, tls, logger: logger).firstMembers(on: executors.main)
             }
+            recovery.observeSnapshot = { metrics.disk.savedSnapshot($0, sync: $1, total: $2) }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
             metrics.setIdentity(recovered.identity.member)

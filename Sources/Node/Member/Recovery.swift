@@ -86,6 +86,7 @@ struct Recovery {
     let capabilities: MemberCapabilities
     let observeSync: @Sendable (UInt64) -> Void
     let observeWrite: @Sendable (UInt64) -> Void
+    var observeSnapshot: (@Sendable (UInt64, UInt64, UInt64) -> Void)?
     /// Who belongs to the cluster, asked of a member that has no data yet.
     let firstMembers: () throws -> FirstMembers
     private var files: any FileSystem { capabilities.files }
@@ -309,6 +310,7 @@ struct Recovery {
         }
         wal.observeSync = observeSync
         wal.observeWrite = observeWrite
+        wal.observeSnapshot = observeSnapshot
         // Raft bounds what is under way (RaftNodeOptions.maxProposalBytes) and takes a refused write
         // for a failed disk, which it must not be only because a large one waits behind another.
         wal.mailboxBytes = .max / 2

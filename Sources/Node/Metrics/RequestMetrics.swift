@@ -1,6 +1,7 @@
 // Metrics of the calls that clients make, as go-grpc-prometheus and etcd name them.
 
 import API
+import Services
 import Transport
 
 public struct RequestMetrics: Sendable {
@@ -16,6 +17,16 @@ public struct RequestMetrics: Sendable {
         receivedBytes = registry.counter(
             "etcd_network_client_grpc_received_bytes_total",
             "The total number of bytes received from gRPC clients.")
+    }
+
+    /// Of calls by what their clients say of themselves.
+    func clientRequests() -> ClientRequests {
+        ClientRequests { [registry] type, version in
+            registry.counter(
+                "etcd_server_client_requests_total",
+                "The total number of client requests per client version.", ("type", type),
+                ("client_api_version", version))
+        }
     }
 
     /// The counters of one method, all at zero.

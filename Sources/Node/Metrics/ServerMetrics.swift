@@ -3,6 +3,8 @@
 
 import API
 import Consensus
+import Services
+import Storage
 
 /// Made once per member; its instruments are updated from any thread.
 public struct ServerMetrics: Sendable {
@@ -132,6 +134,10 @@ public struct DiskMetrics: Sendable {
     /// Nanoseconds.
     public let defragmentation: Histogram
     public let defragmentsInFlight: Gauge
+    // A snapshot of etcd's is a file; here it is a record in the log, of a state that the store has.
+    private let snapshotEncoding: Histogram
+    private let snapshotSync: Histogram
+    private let snapshotSave: Histogram
 
     init(_ registry: MetricsRegistry) {
         let bounds = Histogram.exponential(start: 0.001, count: 14)
@@ -152,6 +158,25 @@ public struct DiskMetrics: Sendable {
         defragmentsInFlight = registry.gauge(
             "etcd_disk_defrag_inflight",
             "Whether or not defrag is active on the member. 1 means active, 0 means not.")
+        snapshotEncoding = registry.histogram(
+            "etcd_debugging_snap_save_marshalling_duration_seconds",
+            "How long encoding a snapshot's record took.", bounds: bounds)
+        snapshotSync = registry.histogram(
+            "etcd_snap_fsync_duration_seconds", "How long fsync of a snapshot's record took.",
+            bounds: bounds)
+        snapshotSave = registry.histogram(
+            "etcd_debugging_snap_save_total_duration_seconds",
+            "How long saving a snapshot's record took.", bounds: bounds)
+        registry.gauge(
+            "etcd_mvcc_db_open_read_transactions", "Open read transactions of the backend."
+        ) { Double(OpenReaders.count.value) }
+    }
+
+    /// In nanoseconds.
+    func savedSnapshot(_ encoding: UInt64, sync: UInt64, total: UInt64) {
+        snapshotEncoding.observe(encoding)
+        snapshotSync.observe(sync)
+        snapshotSave.observe(total)
     }
 }
 
@@ -173,6 +198,12 @@ public struct StoreMetrics: Sendable {
     public let lastCompaction: Gauge
     /// Nanoseconds.
     public let compactionTime: Histogram
+    /// Slices of compactions, in nanoseconds.
+    public let compactionPauses: Histogram
+    public let indexCompactionPauses: Histogram
+    public let slowApplies: Counter
+    /// Nanoseconds.
+    let applyTimes: ApplyTimes
     /// Nanoseconds.
     public let hashTime: Histogram
     /// Nanoseconds.
@@ -214,6 +245,22 @@ public struct StoreMetrics: Sendable {
             "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds",
             "How long a compaction took.",
             bounds: Histogram.exponential(start: 100, count: 14), scale: 1e6)
+        compactionPauses = registry.histogram(
+            "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds",
+            "For how long a slice of a compaction held other requests up.",
+            bounds: Histogram.exponential(start: 1, count: 13), scale: 1e6)
+        indexCompactionPauses = registry.histogram(
+            "etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds",
+            "For how long a slice of the index's compaction held other requests up.",
+            bounds: Histogram.exponential(start: 0.5, count: 14), scale: 1e6)
+        slowApplies = registry.counter(
+            "etcd_server_slow_apply_total", "The total number of slow apply requests.")
+        applyTimes = ApplyTimes(slow: slowApplies) { kind, succeeded in
+            registry.histogram(
+                "etcd_server_apply_duration_seconds", "How long applying a request took.",
+                bounds: Histogram.exponential(start: 0.0001, count: 20), ("version", "v3"),
+                ("op", kind.name), ("success", succeeded ? "true" : "false"))
+        }
         hashTime = registry.histogram(
             "etcd_mvcc_hash_duration_seconds", "How long a hash of the whole backend took.",
             bounds: Histogram.exponential(start: 0.01, count: 15))

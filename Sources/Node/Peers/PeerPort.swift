@@ -38,7 +38,11 @@ public final class PeerPort {
             methods, configuration: GRPCServerConfiguration(settings), on: executor,
             others: answer)
         self.grpc = grpc
-        let http = HTTP1Server(on: executor, clock: clock) { request, responder in
+        var configuration = HTTP1Configuration()
+        configuration.refused = { acceptor.refusedGarbage() }
+        let http = HTTP1Server(
+            on: executor, configuration: configuration, clock: clock
+        ) { request, responder in
             answer(request) { responder.respond(status: $0, headers: $1, body: $2) }
         }
         self.http = http

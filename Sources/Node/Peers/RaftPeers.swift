@@ -223,6 +223,10 @@ extension RaftPeers: PeerReceiver {
         }
     }
 
+    public func refused(_ caller: PeerHello?) {
+        instruments(ofCaller: caller?.from ?? .none).receiveFailures.increment()
+    }
+
     public func opened(_ lane: PeerLane, by caller: PeerHello) {
         meet(caller)
         links.heard(from: caller.from)

@@ -184,12 +184,19 @@ package actor Applier: StateMachine {
     /// Applies what the store takes. The rest is kept, and goes on when the store has committed.
     private func apply(_ batch: ArraySlice<CommittedEntry>) -> LogIndex {
         var last = LogIndex.zero
+        var time = counters.times.stopwatch()
         for (place, committed) in zip(batch.indices, batch) {
             if store.assumeIsolated({ $0.isSaturated }) {
                 postponed = batch[place...]
                 return committed.entry.index.previous
             }
-            apply(committed)
+            let outcome = apply(committed)
+            let now = counters.times.stopwatch()
+            if let outcome, let kind = outcome.kind {
+                counters.applies.applied(
+                    kind, succeeded: outcome.succeeded, nanoseconds: now &- time)
+            }
+            time = now
             last = committed.entry.index
         }
         return last
@@ -210,7 +217,8 @@ package actor Applier: StateMachine {
         raft?.assumeIsolated { $0.applied(through: through) }
     }
 
-    private func apply(_ committed: CommittedEntry) {
+    /// - Returns: nil of an entry that was applied before.
+    private func apply(_ committed: CommittedEntry) -> Outcome? {
         let entry = committed.entry
         let proposal = committed.proposal as? ClientProposal
         do throws(ApplyFailure) {
@@ -219,7 +227,7 @@ package actor Applier: StateMachine {
             }
             guard isNew else {
                 precondition(proposal == nil, "a new proposal at an index that was applied before")
-                return
+                return nil
             }
             let outcome =
                 switch entry.kind {
@@ -239,6 +247,7 @@ package actor Applier: StateMachine {
             if !tokenWaits.isEmpty {
                 for again in tokenWaits.take(through: appliedIndex) { executor.post(again) }
             }
+            return outcome
         } catch {
             // Going on would apply later entries to a state that lacks this one.
             events.cannotApply(entry.index, error.description)
@@ -249,6 +258,13 @@ package actor Applier: StateMachine {
     struct Outcome {
         var result: Result<Void, Status> = .success(())
         var waiting: ClientProposal?
+        /// Nil of what no client asks for.
+        var kind: AppliedKind?
+
+        var succeeded: Bool {
+            if case .success = result { return true }
+            return false
+        }
     }
 
     private func applyNormal(
@@ -257,9 +273,10 @@ package actor Applier: StateMachine {
         if entry.data.isEmpty { return Outcome() }  // a new leader's first entry
         if let proposal {
             isHeard = !proposal.isSettled
-            let result = try performInSpace(
-                proposal.operation, by: proposal.caller, at: entry.index)
-            return Outcome(result: result, waiting: proposal)
+            return Outcome(
+                result: try performInSpace(
+                    proposal.operation, by: proposal.caller, at: entry.index),
+                waiting: proposal, kind: AppliedKind(proposal.operation))
         }
         defer { arena.reset() }
         let request: InternalRaftRequest
@@ -277,7 +294,8 @@ package actor Applier: StateMachine {
         let waiting = forwarded.isEmpty ? nil : forwarded.removeValue(forKey: request.id)
         isHeard = waiting.map { !$0.isSettled } ?? false
         return Outcome(
-            result: try performInSpace(operation, by: caller, at: entry.index), waiting: waiting)
+            result: try performInSpace(operation, by: caller, at: entry.index), waiting: waiting,
+            kind: AppliedKind(operation))
     }
 
     private func answer(_ proposal: ClientProposal, _ result: Result<Void, Status>) {

@@ -14,6 +14,7 @@ package struct ApplierCounters: Sendable {
     package let putBytes: Gauge
     package let leases: LeaseCounters
     package let times: ApplierTimes
+    package let applies: ApplyTimes
     /// The revision of users and roles.
     package let authRevision: Gauge
     /// Requests that were not proposed, were lost, or took too long.
@@ -24,7 +25,7 @@ package struct ApplierCounters: Sendable {
         puts: Counter = Counter(), ranges: Counter = Counter(), deletes: Counter = Counter(),
         txns: Counter = Counter(), putBytes: Gauge = Gauge(),
         leases: LeaseCounters = LeaseCounters(), authRevision: Gauge = Gauge(),
-        times: ApplierTimes = ApplierTimes(),
+        times: ApplierTimes = ApplierTimes(), applies: ApplyTimes = ApplyTimes(),
         failedProposals: Counter = Counter(),
         promotions: PromotionCounters = PromotionCounters()
     ) {
@@ -36,6 +37,7 @@ package struct ApplierCounters: Sendable {
         self.leases = leases
         self.authRevision = authRevision
         self.times = times
+        self.applies = applies
         self.failedProposals = failedProposals
         self.promotions = promotions
     }

@@ -17,9 +17,13 @@ struct ReadTransaction: ~Copyable {
         guard let begun else { throw BackendError("begin reading", code: MDB_PANIC) }
         handle = begun
         self.environment = environment
+        OpenReaders.count.add(1)
     }
 
-    deinit { mdb_txn_abort(handle) }
+    deinit {
+        mdb_txn_abort(handle)
+        OpenReaders.count.add(-1)
+    }
 
     /// Moves the view to the last commit. What was read before is no longer valid.
     ///

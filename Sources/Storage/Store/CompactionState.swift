@@ -2,8 +2,10 @@
 
 import API
 
-/// A compaction has come to its end.
+/// What becomes of compactions.
 package enum CompactionEvent: Sendable {
+    /// A slice held the executor for so long.
+    case slice(nanoseconds: UInt64, isOfIndex: Bool)
     /// What it drops is deleted, on disk.
     case finished(CompactionReport)
     /// Nothing more is deleted until the store is opened again.

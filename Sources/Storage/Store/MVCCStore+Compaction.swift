@@ -42,7 +42,7 @@ extension MVCCStore {
         compactions.waiting.append((through: compacted, then: then))
     }
 
-    /// Calls `observer` on the store's executor when a compaction has come to its end.
+    /// Calls `observer` on the store's executor when a compaction has gone on or come to its end.
     package func observeCompactions(_ observer: @escaping @Sendable (CompactionEvent) -> Void) {
         compactions.observer = observer
     }
@@ -73,17 +73,27 @@ extension MVCCStore {
             commits.deletions.count < commits.configuration.deletionLimit,
             pins.oldest.map({ $0 >= job.revision }) ?? true
         else { return }
+        let began = executor.exactNow
         do throws(StoreError) {
             switch job.step {
             case .recording: recordCompaction(job)
             case .search(let key): try searchCurrent(job, from: key)
-            case .records(let position): try compactRecords(job, from: position)
-            case .index(let key): compactIndex(job, from: key)
+            case .records(let position):
+                try compactRecords(job, from: position)
+                sliceTook(since: began, isOfIndex: false)
+            case .index(let key):
+                compactIndex(job, from: key)
+                sliceTook(since: began, isOfIndex: true)
             case .finishing: break
             }
         } catch {
             compactionFailed(error)
         }
+    }
+
+    private func sliceTook(since began: MonotonicTime, isOfIndex: Bool) {
+        compactions.observer?(
+            .slice(nanoseconds: executor.exactNow.nanoseconds(since: began), isOfIndex: isOfIndex))
     }
 
     /// The next slice comes after a pause: a thread that always has work loses its precedence over

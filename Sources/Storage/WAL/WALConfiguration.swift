@@ -25,6 +25,9 @@ public struct WALConfiguration: Sendable {
     public var observeSync: (@Sendable (UInt64) -> Void)?
     /// Likewise after each write of records.
     public var observeWrite: (@Sendable (UInt64) -> Void)?
+    /// Likewise after each snapshot record: what encoding it took, its sync, and all of it.
+    public var observeSnapshot:
+        (@Sendable (_ encoding: UInt64, _ sync: UInt64, _ total: UInt64) -> Void)?
 
     public init(directory: String, files: any FileSystem = SystemFiles()) {
         self.directory = directory

@@ -131,11 +131,17 @@ final class WALStore {
         try checkUsable()
         // A write of its own, for the order that `WALWriteOrder` relies on.
         try commit()
+        let began = configuration.clock()
         encoder.append(.snapshot, WALPayload.encode(snapshot))
+        let encoded = configuration.clock()
+        let syncedBefore = metrics.syncNanoseconds
         try failing { () throws(FileError) in
             try write()
             try sync()
         }
+        configuration.observeSnapshot?(
+            encoded.nanoseconds(since: began), metrics.syncNanoseconds - syncedBefore,
+            configuration.clock().nanoseconds(since: began))
         if lastIndex < snapshot.index { lastIndex = snapshot.index }
         if newestSnapshot.index <= snapshot.index { newestSnapshot = snapshot }
     }

@@ -172,6 +172,13 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         return time
     }
 
+    public var exactNow: MonotonicTime {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return MonotonicTime(
+            nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    }
+
     /// All that can be done without more input; then libuv polls.
     private func finishTurn() {
         var hasMore = runRounds()

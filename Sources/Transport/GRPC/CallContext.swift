@@ -17,6 +17,12 @@ public struct CallContext: @unchecked Sendable {
     /// The full method, such as `/etcdserverpb.KV/Put`.
     public var method: String { isCurrent ? stream.method?.path ?? "" : "" }
 
+    /// One request, one answer.
+    public var isUnary: Bool {
+        guard isCurrent, let method = stream.method, case .unary = method.kind else { return false }
+        return true
+    }
+
     /// The client's address as `host:port`, or the path of a Unix socket.
     public var remoteAddress: String {
         isCurrent ? stream.connection?.stream.remoteAddress ?? "" : ""

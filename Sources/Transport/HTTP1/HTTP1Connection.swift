@@ -207,6 +207,7 @@ final class HTTP1Connection: ByteStreamHandler {
     }
 
     private func refuse(_ refusal: HTTP1Refusal) {
+        server.configuration.refused?()
         send(refusal.response.utf8)
         finish()
     }

@@ -8,6 +8,8 @@ public struct HTTP1Configuration: Sendable {
     public var readHeaderTimeoutNanoseconds: UInt64 = 300_000_000_000
     /// Larger bodies are refused with 413. Default: room for etcd's largest request.
     public var maxBodyBytes = 2 << 20
+    /// Called for what is refused because it is no request. On the server's executor.
+    public var refused: (@Sendable () -> Void)?
 
     public init() {}
 }

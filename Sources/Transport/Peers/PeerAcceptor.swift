@@ -11,6 +11,12 @@ public protocol PeerReceiver: AnyObject, Sendable {
     ) throws(PeerMessageRefusal)
     /// A member of this cluster has opened a lane: it is there, and reachable at `caller.urls`.
     func opened(_ lane: PeerLane, by caller: PeerHello)
+    /// A call was refused for what it says of its caller; nil if that is nothing, or no call.
+    func refused(_ caller: PeerHello?)
+}
+
+extension PeerReceiver {
+    public func refused(_ caller: PeerHello?) {}
 }
 
 /// What came on a lane is not understood.
@@ -55,8 +61,10 @@ public final class PeerAcceptor: @unchecked Sendable {
     private func refusal(of call: CallContext) -> PeerRefusal? {
         if open.contains(call.method) { return nil }
         guard !isStopped else { return .notServing }
-        guard let caller = call.peer else { return .noHello }
-        return refusal(of: caller)
+        let caller = call.peer
+        let refusal = caller.map { self.refusal(of: $0) } ?? .noHello
+        if refusal != nil { receiver.refused(caller) }
+        return refusal
     }
 
     func refusal(of caller: PeerHello) -> PeerRefusal? {
@@ -68,6 +76,9 @@ public final class PeerAcceptor: @unchecked Sendable {
         guard caller.from != own else { return .ownMember(own) }
         return admission.refusal(of: caller)
     }
+
+    /// What came over a connection is no request.
+    public func refusedGarbage() { receiver.refused(nil) }
 
     private func accept(_ call: StreamingCall, _ lane: PeerLane) -> (any StreamingHandler)? {
         guard let caller = call.context.peer, let version = caller.commonVersion else {

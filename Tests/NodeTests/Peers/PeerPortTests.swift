@@ -94,6 +94,38 @@ import Transport
         cluster.executor.turn { forger.stop() }
     }
 
+    @Test("Who belongs to another cluster is refused and counted, and so is what is no request")
+    func strangers() throws {
+        let cluster = try MemoryCluster()
+        #expect(cluster.until { $0.leader != nil })
+        let member = cluster.members[0]
+        let counted = {
+            let shown = String(decoding: member.metrics.exposition(), as: UTF8.self)
+            return shown.split(separator: "\n").first {
+                $0.hasPrefix(#"etcd_network_peer_received_failures_total{From="0"}"#)
+            }.map(String.init)
+        }
+        #expect(counted() == nil)
+        let stranger = cluster.executor.turn {
+            let links = PeerLinks(
+                cluster: ClusterID(0xBAD), member: MemberID(77), urls: [],
+                dialer: cluster.network.dialer(), random: SeededRandom(seed: 1))
+            links.set(member.id, urls: [MemoryCluster.url(member.id)])
+            return links
+        }
+        cluster.executor.runUntilIdle()
+        // Its two lanes.
+        #expect(counted()?.hasSuffix(" 2") == true)
+        cluster.executor.turn { stranger.stop() }
+        cluster.executor.turn {
+            let (near, far) = MemoryStream.pair(a: cluster.executor, b: cluster.executor)
+            member.port.serve(far)
+            Array("no request\r\n\r\n".utf8).withUnsafeBytes { near.write($0) }
+        }
+        cluster.executor.runUntilIdle()
+        #expect(counted()?.hasSuffix(" 3") == true)
+    }
+
     @Test("Raft is not shown a snapshot that a lane brings: its payload is not here")
     func snapshotOnALane() throws {
         let cluster = try MemoryCluster()

@@ -46,6 +46,7 @@ final class PlayedEvents: ApplierEvents, @unchecked Sendable {
     func storeCompacted(_ event: CompactionEvent) {
         switch event {
         case .finished(let report): heard.append("compacted \(report.revision.rawValue)")
+        case .slice: break
         case .failed(let error): heard.append("compaction failed: \(error)")
         }
     }

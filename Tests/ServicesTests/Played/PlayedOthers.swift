@@ -97,7 +97,8 @@ extension PlayedMember {
                 case .heartbeat(let commit, let round):
                     hear(
                         from: message.to, term: message.term,
-                        .heartbeatResponse(round: round, commit: commit))
+                        .heartbeatResponse(
+                            round: round, commit: commit, promise: .none))
                 case _: break
                 }
             }

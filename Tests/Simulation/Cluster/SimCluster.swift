@@ -18,6 +18,8 @@ public struct SimOptions: Sendable {
     public var snapshotCount = 200
     public var catchUpEntries = 100
     public var preVote = true
+    /// Reads by a leader's lease.
+    public var leases = false
     /// How members know who has logged in, if there are users.
     public var tokens = Tokens.kept(seconds: 300)
 
@@ -95,7 +97,7 @@ public final class SimCluster: @unchecked Sendable {
             "--initial-cluster-token", "simulation",
             "--snapshot-count", "\(options.snapshotCount)",
             "--snapshot-catchup-entries", "\(options.catchUpEntries)", "--max-wals", "2",
-            "--pre-vote=\(options.preVote)",
+            "--pre-vote=\(options.preVote)", "--leader-lease-reads=\(options.leases)",
         ]
     }
 

@@ -48,6 +48,8 @@ final class SimDisk: @unchecked Sendable {
     var failingSyncs = 0
     /// Bytes that all files together may have.
     var capacity = Int.max
+    /// Told before and after every sync; may end the process then.
+    var watchSync: ((_ path: String, _ isDone: Bool) throws(FileError) -> Void)?
 
     init(_ kernel: SimKernel, seed: UInt64) {
         self.kernel = kernel
@@ -181,6 +183,7 @@ final class SimDisk: @unchecked Sendable {
         try beginSync(path)
         for change in pending where change.directory == path { change.apply(&durableNames) }
         pending.removeAll { $0.directory == path }
+        try watchSync?(path, true)
     }
 
     private func change(in directory: String, _ apply: @escaping (inout [String: Content]) -> Void)
@@ -257,6 +260,7 @@ final class SimDisk: @unchecked Sendable {
             end: kernel.current?.busyUntil ?? kernel.time)
         content.before = [:]
         content.durableSize = content.live.count
+        try watchSync?(path, true)
     }
 
     func drawSyncTime() -> UInt64 {
@@ -272,6 +276,7 @@ final class SimDisk: @unchecked Sendable {
 
     private func beginSync(_ path: String) throws(FileError) {
         kernel.current?.block(drawSyncTime())
+        try watchSync?(path, false)
         guard failingSyncs > 0 else { return }
         failingSyncs -= 1
         kernel.trace.counts.add("seen: syncs failed")

@@ -83,6 +83,9 @@ public final class SimulationRun {
         var options = SimOptions(&dice)
         if settings.members > 0 { options.members = settings.members }
         let usesAuth = options.chooseTokens(seed, directory)
+        // With chance of its own: what else the seed decides stays as it is.
+        var chance = SplitMix64(seed: seed ^ 0x1_EA56)
+        options.leases = chance.next() % 4 == 0
         cluster = SimCluster(seed: seed, options: options, trace: trace, directory: directory)
         var load = WorkloadOptions(&dice)
         load.usesAuth = usesAuth
