@@ -147,7 +147,7 @@ let package = Package(
                 "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Simulate", swiftSettings: swiftSettings),
 
-        tests("Simulation", ["simulate"]),
+        tests("Simulation", ["Simulation", "simulate"]),
         tests("API", ["API"]),
         tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API", "TestSupport"]),
