@@ -179,7 +179,10 @@ struct FaultPlan {
         { dice, members in
             .failSync(target(&dice, members), restartAfter: time(&dice, 4 * second))
         },
-        { dice, members in .fillDisk(target(&dice, members), time(&dice, 4 * second)) },
+        { dice, members in
+            // Long enough for the log to need more than it has put by.
+            .fillDisk(target(&dice, members), 2 * second + time(&dice, 8 * second))
+        },
         { dice, members in .flipBit(place(&dice, members)) },
         { _, _ in .moveLeader },
         { dice, members in .defragment(target(&dice, members)) },
