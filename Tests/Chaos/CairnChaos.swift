@@ -70,6 +70,8 @@ struct CairnChaos: ParsableCommand {
         // Three election timeouts, a slow machine, and revocations that wait their turn.
         options.leaseBound = 20_000_000_000
         options.driftPPM = 1000
+        // Every other seed with users, whose tokens go with a member that dies.
+        options.usesAuth = seed.isMultiple(of: 2)
         let load = ChaosLoad.start(
             scene.members.map { .unix(path: $0.socketPath) }, on: loop, seed: seed,
             options: options, log: timeline.add)

@@ -29,7 +29,7 @@ final class ChaosMember {
                 "--listen-peer-urls", listen, "--initial-advertise-peer-urls", listen,
                 "--initial-cluster", peers, "--initial-cluster-token", "chaos",
                 // Snapshots are part of the game.
-                "--snapshot-count", "500", "--max-wals", "1",
+                "--bcrypt-cost", "4", "--snapshot-count", "500", "--max-wals", "1",
             ]
         let logFile = directory.appendingPathComponent("log").path
         _ = FileManager.default.createFile(atPath: logFile, contents: nil)

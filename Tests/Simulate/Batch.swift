@@ -11,8 +11,8 @@ struct Batch {
     private let keepGoing: Bool
     private var running: [pid_t: Range<UInt64>] = [:]
     private var hasFailed = false
-    /// Seeds of one process: crashed members leave maps of their stores behind.
-    static let chunk: UInt64 = 20
+    /// Seeds of one process: its start costs as much as a tenth of a run.
+    static let chunk: UInt64 = 100
 
     init(_ seeds: Range<UInt64>, jobs: Int, keepGoing: Bool) {
         next = seeds.lowerBound

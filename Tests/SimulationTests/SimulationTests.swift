@@ -49,6 +49,21 @@ struct SimulationTests {
         #expect(runs[0] == runs[1])
     }
 
+    /// What holds each other is never freed, and keeps the maps of its files: thousands of seeds
+    /// would not fit.
+    @Test("Nothing is left of processes that have ended")
+    func memory() throws {
+        #expect(try !simulate("--seed", "200", "--seeds", "6", "--jobs", "1").contains("left"))
+    }
+
+    @Test("Each kind of client with rights of its own is there")
+    func users() throws {
+        let counts = try simulate("--seed", "200", "--seeds", "12", "--counts")
+        for what in ["runs with users", "rights: calls denied", "rights: calls allowed"] {
+            #expect(counts.contains("| \(what) |"), "\(what)")
+        }
+    }
+
     @Test("Another seed gives another run")
     func otherSeed() throws {
         #expect(try trace(seed: 3, to: "one") != trace(seed: 4, to: "other"))

@@ -135,7 +135,9 @@ final class Recorder {
     private func rightsViolations(_ watches: WatchClients) -> [Violation] {
         var asked: [String: Moment] = [:]
         for operation in operations {
-            for value in operation.call.values { asked[value] = operation.invoked }
+            for (key, value) in operation.call.puts where key.hasPrefix("g/") {
+                asked[value] = operation.invoked
+            }
         }
         return watches.guestRecords.flatMap { number, record in
             RightsCheck.violations(record, rights[number] ?? [], asked: asked)

@@ -104,7 +104,7 @@ package final class HostedMember: @unchecked Sendable {
         actors.snapshotter.stop()
         actors.raft.assumeIsolated { $0.stop() }
         actors.peers.raft.stop()
-        peerPort.drain(grace: 0) {}
+        peerPort.abort()
         actors.autoCompactor?.assumeIsolated { $0.stop() }
         actors.applier.assumeIsolated { $0.detach() }
     }

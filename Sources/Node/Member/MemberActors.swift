@@ -73,8 +73,10 @@ struct MemberActors: Sendable {
                 thread: capabilities.executors.snapshots),
             over: PeerSnapshotLane(links), random: random,
             events: SnapshotReports(metrics.snapshots, logger: logger))
+        var options = RaftNodeOptions(configuration)
+        capabilities.adjustRaft(&options)
         raft = try RaftNode(
-            id: identity.member, options: RaftNodeOptions(configuration),
+            id: identity.member, options: options,
             restoring: recovered.raft, on: executor, store: LogDisk(recovered.log),
             peers: raftPeers, machine: applier, snapshotter: snapshotter, random: random,
             counters: metrics.raft.node, logger: loggerOf("raft"))

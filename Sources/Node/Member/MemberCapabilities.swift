@@ -4,6 +4,7 @@
 // past it is the store's file, which LMDB maps by its path.
 
 import API
+import Consensus
 import Storage
 import Transport
 
@@ -43,6 +44,8 @@ package struct MemberCapabilities: Sendable {
     package var stopwatch: @Sendable () -> UInt64
     /// Sizes of the log's pieces; its directory, files and clock are set before.
     package var adjustLog: @Sendable (inout WALConfiguration) -> Void = { _ in }
+    /// Sizes of what members say to each other.
+    package var adjustRaft: @Sendable (inout RaftNodeOptions) -> Void = { _ in }
     /// Ends the process: an entry cannot be applied.
     package var fail: @Sendable (_ reason: String) -> Never
 

@@ -104,6 +104,17 @@ public final class PeerPort {
         let http = http
         grpc.drain(grace: grace, telling: .stopped) { http.drain(grace: grace, done) }
     }
+
+    /// Ends all connections at once, and everything that came over them.
+    package func abort() {
+        for listener in listeners { listener.close() }
+        listeners = []
+        tls?.abort()
+        connections.abort()
+        acceptor.stop()
+        grpc.abort()
+        http.abort()
+    }
 }
 
 extension PeerSettings {

@@ -96,12 +96,12 @@ public enum KVCall: Hashable, Sendable {
     case compact(Int64)
 
     /// What it may put.
-    public var values: [String] {
+    public var puts: [(key: String, value: String)] {
         switch self {
-        case .put(_, let value, _): [value]
+        case .put(let key, let value, _): [(key, value)]
         case .txn(_, let then, let otherwise):
             (then + otherwise).compactMap {
-                if case .put(_, let value, _) = $0 { value } else { nil }
+                if case .put(let key, let value, _) = $0 { (key, value) } else { nil }
             }
         case .range, .delete, .revoke, .compact: []
         }

@@ -24,6 +24,8 @@ final class RaftWatcher {
     var violated: (String) -> Void = { _ in }
     /// Somebody has given its vote to another.
     var voted: ((SimPlace) -> Void)?
+    /// Somebody leads.
+    var elected: ((SimPlace) -> Void)?
     /// What any member ever took for committed; the first is entry 1.
     private var committed: [Committed] = []
     private var leaders: [Term: SimPlace] = [:]
@@ -145,6 +147,7 @@ final class RaftWatcher {
             violated("m\(other) and m\(place) both lead in term \(now.term.rawValue)")
         }
         leaders[now.term] = place
+        elected?(place)
         let from = now.compacted.index
         if now.end.index < committedThrough {
             // Perhaps committed in a later term than its own, which another leads.

@@ -20,6 +20,8 @@ public struct SimOptions: Sendable {
     public var preVote = true
     /// Reads by a leader's lease.
     public var leases = false
+    /// What one message of entries holds, and how many are sent before one is answered.
+    public var messages = (bytes: 1 << 20, inFlight: 512)
     /// How members know who has logged in, if there are users.
     public var tokens = Tokens.kept(seconds: 300)
 

@@ -170,6 +170,11 @@ final class SimMember: @unchecked Sendable {
             log.segmentBytes = sizes.segment
             log.zeroSliceBytes = sizes.zeros
         }
+        let messages = cluster.options.messages
+        capabilities.adjustRaft = { options in
+            options.raft.maxMessageBytes = messages.bytes
+            options.raft.maxInFlightMessages = messages.inFlight
+        }
         let trace = kernel.trace
         let name = name
         let member = try HostedMember(
@@ -196,10 +201,10 @@ final class SimMember: @unchecked Sendable {
         }
         let network = cluster.network
         let main = life.main
-        member.peers.interceptor = { [unowned peers = member.peers] message in
+        member.peers.interceptor = { [weak peers = member.peers] message in
             // What is proposed twice is done twice: that is for connections to prevent.
             let mayRepeat = if case .proposal = message.body { false } else { true }
-            network.carry(to: place, on: main, mayRepeat: mayRepeat) { peers.deliver(message) }
+            network.carry(to: place, on: main, mayRepeat: mayRepeat) { peers?.deliver(message) }
         }
         note("starts, life \(lives)")
         if member.hasRepaired { kernel.trace.counts.add("seen: torn log repaired at a start") }
@@ -268,11 +273,9 @@ final class SimMember: @unchecked Sendable {
         takeStoreFiles()
         // It reaches nothing any more: what its parts hold of each other is let go as by one that
         // ends in order.
-        life.main.enter {
-            life.member?.letGo()
-            cluster.graveyard.add(life.member?.store)
-            life.member = nil
-        }
+        life.main.enter { life.member?.letGo() }
+        cluster.graveyard.add(life.member?.store)
+        life.main.enter { life.member = nil }
         life.host.die()
         self.life = nil
         cluster.watcher.forget(place)

@@ -32,6 +32,7 @@ final class FaultInjector {
         kernel.trace.add("faults", "end")
         operators.finish()
         cluster.watcher.voted = nil
+        cluster.watcher.elected = nil
         cluster.network.heal()
         cluster.network.weather = SimNetwork.Weather()
         for member in cluster.members {
@@ -75,6 +76,7 @@ final class FaultInjector {
         case .crashAll(let death, let time):
             for member in cluster.members where member.isUp { crash(member, death, time) }
         case .crashVoters(let seed, let time): crashVoters(SplitMix64(seed: seed), time)
+        case .shortReigns(let seed, let time): shortReigns(SplitMix64(seed: seed), time)
         case .restart(let target, let time):
             guard let member = member(target), member.isUp else { return false }
             restart(member, time)
@@ -117,6 +119,32 @@ final class FaultInjector {
             cluster.watcher.voted = nil
             cluster.network.weather = SimNetwork.Weather()
         }
+    }
+
+    private func shortReigns(_ dice: SplitMix64, _ time: UInt64) {
+        note("leaders lead for a moment")
+        var dice = dice
+        func cutOff(_ place: SimPlace, _ time: UInt64) {
+            note("m\(place) is cut off from the other members")
+            let others = all.filter { $0 != place }
+            cut(others.flatMap { [($0, place), (place, $0)] }, time)
+        }
+        if let leader = cluster.leader { cutOff(leader.place, time / 2 + dice.next() % time) }
+        cluster.watcher.elected = { [self] place in
+            let member = cluster.member(at: place)
+            let life = member.lives
+            let (how, next) = (dice.next(), dice.next())
+            later(1_000_000 + next % 300_000_000) { [self] in
+                guard member.isUp, member.lives == life else { return }
+                switch how % 4 {
+                case 0: crash(member, .kill, 1_000_000 + next % 50_000_000)
+                case 1: crash(member, .power, 1_000_000 + next % 50_000_000)
+                case 2: crash(member, .kill, next % 3_000_000_000)
+                default: cutOff(place, next % 4_000_000_000)
+                }
+            }
+        }
+        later(time) { [self] in cluster.watcher.elected = nil }
     }
 
     private func start(_ member: SimMember) {

@@ -18,6 +18,9 @@ enum FaultKind: Hashable {
     /// For a while elections go wrong: the leader dies, messages take long, and who votes dies
     /// soon after and is back at once.
     case crashVoters(dice: UInt64, UInt64)
+    /// For a while the one who led is cut off, with what it alone has, and nobody after it leads
+    /// for long: terms differ in logs of equal length (Raft paper, figures 7 and 8).
+    case shortReigns(dice: UInt64, UInt64)
     /// Stops in order and starts again.
     case restart(FaultTarget, downFor: UInt64)
     case pause(FaultTarget, UInt64)
@@ -48,6 +51,7 @@ enum FaultKind: Hashable {
         case .crash(_, .power, _): "loss of power"
         case .crashAll: "crash of all"
         case .crashVoters: "crashes of voters"
+        case .shortReigns: "short reigns"
         case .restart: "restart in order"
         case .pause: "pause"
         case .isolate: "one cut off"
@@ -144,6 +148,7 @@ struct FaultPlan {
             .crashAll(dice.next() % 3 == 0 ? .kill : .power, downFor: time(&dice, 2 * second))
         },
         { dice, _ in .crashVoters(dice: dice.next(), time(&dice, 6 * second)) },
+        { dice, _ in .shortReigns(dice: dice.next(), 3 * second + time(&dice, 8 * second)) },
         { dice, members in .restart(target(&dice, members), downFor: time(&dice, 2 * second)) },
         { dice, members in .pause(target(&dice, members), time(&dice, 5 * second)) },
         { dice, members in
@@ -174,7 +179,10 @@ struct FaultPlan {
         { dice, members in
             .failSync(target(&dice, members), restartAfter: time(&dice, 4 * second))
         },
-        { dice, members in .fillDisk(target(&dice, members), time(&dice, 4 * second)) },
+        { dice, members in
+            // Long enough for the log to need more than it has put by.
+            .fillDisk(target(&dice, members), 2 * second + time(&dice, 8 * second))
+        },
         { dice, members in .flipBit(place(&dice, members)) },
         { _, _ in .moveLeader },
         { dice, members in .defragment(target(&dice, members)) },

@@ -47,12 +47,12 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         guard canRun else { return }
         let outer = kernel.current
         kernel.current = self
+        // What it says to others reaches them when the time is over.
+        if let turnTime { block(turnTime()) }
         swap(&queue, &spare)
         for work in spare where !isDead { run(work) }
         spare.removeAll(keepingCapacity: true)
         if !slices.isEmpty, !isDead, queue.isEmpty { slices.removeFirst()() }
-        // What it says at its end reaches others when the time is over.
-        if let turnTime, !isDead { block(turnTime()) }
         endTurn()
         kernel.current = outer
         if busyUntil > kernel.time {

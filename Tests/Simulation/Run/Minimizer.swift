@@ -18,9 +18,18 @@ public struct Minimizer {
         String(violation.prefix { $0 != ":" }.filter { !$0.isNumber })
     }
 
-    /// - Returns: places in the plan.
+    /// - Returns: places in the plan: without any one of them, or any of the parts that were tried,
+    ///   the run does not fail like this.
     public func run(_ report: (String) -> Void) -> [Int] {
-        var kept = settings.faults ?? Array(0..<SimulationRun.faultCount(seed, settings))
+        let all = settings.faults ?? Array(0..<SimulationRun.faultCount(seed, settings))
+        return Self.fewest(of: all, report, fails)
+    }
+
+    /// - Parameter fails: whether it still fails with those only; it does with all.
+    static func fewest(
+        of all: [Int], _ report: (String) -> Void = { _ in }, _ fails: ([Int]) -> Bool
+    ) -> [Int] {
+        var kept = all
         var parts = 2
         while !kept.isEmpty {
             let size = max(1, kept.count / parts)

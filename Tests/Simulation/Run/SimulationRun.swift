@@ -86,6 +86,7 @@ public final class SimulationRun {
         // With chance of its own: what else the seed decides stays as it is.
         var chance = SplitMix64(seed: seed ^ 0x1_EA56)
         options.leases = chance.next() % 4 == 0
+        options.chooseMessages(seed)
         cluster = SimCluster(seed: seed, options: options, trace: trace, directory: directory)
         var load = WorkloadOptions(&dice)
         load.usesAuth = usesAuth
@@ -216,6 +217,13 @@ extension SimOptions {
         snapshotCount = [20, 100, 500][Int(dice.next() % 3)]
         catchUpEntries = [5, 50, 300][Int(dice.next() % 3)]
         preVote = dice.next() % 8 != 0
+    }
+
+    /// Small messages part what belongs together; with few in flight a follower lags.
+    mutating func chooseMessages(_ seed: UInt64) {
+        var dice = SplitMix64(seed: seed ^ 0x3E55_A6E)
+        messages.bytes = [1 << 20, 1 << 20, 4096, 400, 1][Int(dice.next() % 5)]
+        messages.inFlight = [512, 512, 16, 2][Int(dice.next() % 4)]
     }
 
     /// - Returns: whether there are users.
