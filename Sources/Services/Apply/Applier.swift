@@ -33,9 +33,9 @@ package actor Applier: StateMachine {
     package internal(set) var storageVersion: String?
     var deadlines: RequestDeadlines
     /// Proposals that another leader was sent: their entries come back without them.
-    private var forwarded: [RequestID: ClientProposal] = [:]
+    var forwarded: [RequestID: ClientProposal] = [:]
     /// Of the newest entry that is applied in this life.
-    private var appliedTerm = Term.zero
+    var appliedTerm = Term.zero
     var appliedIndex = LogIndex.zero
     /// Calls with tokens of entries to come.
     var tokenWaits = TokenWaits()
@@ -71,7 +71,7 @@ package actor Applier: StateMachine {
         }
     }
     /// When `leader` was seen to lead.
-    private var electedAt: MonotonicTime?
+    var electedAt: MonotonicTime?
     /// What is asked of the leader for callers of this member.
     var questions = LeaderQuestions()
     /// Asked by every call on the threads of the connections.
@@ -90,51 +90,6 @@ package actor Applier: StateMachine {
     var lessorTerm = Term.zero
     /// To those who wait for work in the background.
     var heldAnswers: [HeldAnswer] = []
-
-    /// Who this member is.
-    public struct Identity: Sendable {
-        public let cluster: ClusterID
-        public let member: MemberID
-
-        public init(cluster: ClusterID, member: MemberID) {
-            self.cluster = cluster
-            self.member = member
-        }
-    }
-
-    /// What the operator decided about requests.
-    public struct Settings: Sendable {
-        /// What this member publishes of itself.
-        public var name: String
-        public var clientURLs: [String]
-        /// Bytes in use beyond which nothing is added; nil is no quota.
-        public var quotaBytes: Int64?
-        /// As Status reports it: the effective quota, or the flag when it is negative.
-        public var reportedQuota: Int64
-        /// A request that is not done by then is given up.
-        public var requestTimeoutNanoseconds: UInt64
-        public var leases: LeaseSettings
-        public var auth = AuthSettings()
-        /// Members without a vote that there may be.
-        public var maxLearners = 1
-        /// Whether a change must leave a quorum that works (-strict-reconfig-check).
-        public var checksReconfiguration = true
-        /// Gate StopGRPCServiceOnDefrag: gRPC's health service says so while it defragments.
-        public var defragmentsOutOfService = false
-
-        public init(
-            name: String, clientURLs: [String], quotaBytes: Int64?,
-            reportedQuota: Int64, requestTimeoutNanoseconds: UInt64,
-            leases: LeaseSettings = LeaseSettings()
-        ) {
-            self.name = name
-            self.clientURLs = clientURLs
-            self.quotaBytes = quotaBytes
-            self.reportedQuota = reportedQuota
-            self.requestTimeoutNanoseconds = requestTimeoutNanoseconds
-            self.leases = leases
-        }
-    }
 
     /// - Parameter leasedKeys: the keys that have a lease, as the store's file tells.
     /// - Throws: `MembershipError`, `WireError` or `StoreError` when the stored records are not
@@ -377,89 +332,6 @@ package actor Applier: StateMachine {
         case .auth(let operation): return try auth(operation, at: index)
         case .range:
             throw ApplyFailure("an entry asks for \(operation), which is not served yet")
-        }
-    }
-}
-
-// MARK: - Requests under way
-
-extension Applier {
-    /// Proposals that may wait for another leader. Raft bounds those it has itself.
-    private static let forwardedLimit = 10_000
-
-    /// Weighs a request before it is proposed.
-    /// - Returns: why not; nil lets it pass.
-    func refusal(of proposal: ClientProposal) -> Status? {
-        if forwarded.count >= Self.forwardedLimit { return .tooManyRequests }
-        return refusalForSpace(proposal.operation)
-    }
-
-    /// The proposal is under way: its caller is told when it takes too long.
-    func limitTime(of proposal: ClientProposal) { deadlines.add(proposal, now: executor.now) }
-
-    /// Proposals that another leader was sent.
-    package var forwardedProposals: Int { forwarded.count }
-
-    /// Requests whose time is limited, those that were answered behind an older one included.
-    var timedRequests: Int { deadlines.count }
-
-    /// Another leader was sent `proposal`: its entry will come without it.
-    func await(_ proposal: ClientProposal) {
-        proposal.forwardedIn = term
-        forwarded[proposal.id] = proposal
-    }
-
-    /// Behind the first entry of a leader's term nothing comes any more that only its predecessors
-    /// had in their logs. What they were sent is lost, or on its way by another member: nobody
-    /// knows, and a client that hears so can turn to the new leader.
-    private func refuseOutdated(by entry: Entry) {
-        guard entry.term != appliedTerm else { return }
-        appliedTerm = entry.term
-        for proposal in forwarded.inOrder where proposal.forwardedIn < appliedTerm {
-            forwarded[proposal.id] = nil
-            proposal.refuse(.timeoutDueToLeaderFail)
-        }
-    }
-
-    /// What a caller is told whose time is over: as far as can be seen, why (etcd:
-    /// parseProposeCtxErr).
-    private func timeoutStatus(of begun: MonotonicTime) -> Status {
-        let electionNanoseconds = settings.leases.extensionNanoseconds
-        if let electedAt, begun < electedAt,
-            electedAt.nanoseconds(since: begun) < 2 * electionNanoseconds
-        {
-            return .timeoutDueToLeaderFail
-        }
-        let age = executor.now.nanoseconds(since: begun)
-        func isConnected(_ member: MemberID) -> Bool {
-            member == identity.member || (others.connectedTime(of: member) ?? 0) >= age
-        }
-        switch leader {
-        case .none: return .requestTimeout
-        case identity.member:
-            let members = membership.sorted
-            let count = members.count { isConnected($0.id) }
-            return count > members.count / 2 ? .requestTimeout : .timeoutDueToConnectionLost
-        default: return isConnected(leader) ? .requestTimeout : .timeoutDueToConnectionLost
-        }
-    }
-
-    private static let sweepNanoseconds: UInt64 = 500_000_000
-
-    private func scheduleSweep() {
-        guard raft != nil else { return }
-        executor.schedule(afterNanoseconds: Self.sweepNanoseconds) { [weak self] in
-            guard let self else { return }
-            assumeIsolated { applier in
-                applier.deadlines.expire(now: applier.executor.now) {
-                    applier.timeoutStatus(of: $0)
-                }
-                applier.forwarded = applier.forwarded.filter { !$0.value.isSettled }
-                applier.changes = applier.changes.filter { !$0.value.isSettled }
-                for giveUp in applier.tokenWaits.takeOutdated() { giveUp() }
-                applier.publish()
-                applier.scheduleSweep()
-            }
         }
     }
 }

@@ -4,13 +4,19 @@
 import API
 import Services
 
-/// One change of members at a time.
+/// One change of members at a time. A machine whose disk is damaged goes before anything else does:
+/// while it is down, the cluster may refuse every other change as unhealthy.
 final class Operator {
     private unowned let cluster: SimCluster
     private var dice: UInt64 = 0
     private var isBusy = false
     /// No new changes; those begun go on.
     private var isFinishing = false
+    /// Their disks are damaged, and they are members still.
+    private var damaged: [SimMember] = []
+    private var isTakingOut = false
+    /// Machines that are to come for those that went.
+    private var owed = 0
     private static let mostMembers = 7
 
     init(_ cluster: SimCluster) { self.cluster = cluster }
@@ -48,6 +54,11 @@ final class Operator {
         cluster.clientExecutor.add { [self] in
             cluster.clientExecutor.schedule(afterNanoseconds: 500_000_000, then)
         }
+    }
+
+    /// Before a call that was refused is made again, who is damaged goes.
+    private func again(_ call: @escaping () -> Void) {
+        wait { [self] in isTakingOut ? call() : takeOutDamaged(call) }
     }
 
     // MARK: One call each
@@ -111,6 +122,10 @@ final class Operator {
             cluster.members.count(where: { !$0.isRemoved }) < Self.mostMembers
         else { return }
         isBusy = true
+        addMachine(isLearner)
+    }
+
+    private func addMachine(_ isLearner: Bool) {
         let member = cluster.addMachine([])
         member.isMeantToRun = false
         note("adds \(member.name)\(isLearner ? " as a learner" : "")")
@@ -124,7 +139,7 @@ final class Operator {
         call("Cluster/MemberAdd", request) { [self] _ in
             list { [self] cluster, members in
                 guard members.contains(where: { $0.url == member.peerURL }) else {
-                    return wait { self.addUntilListed(member, isLearner) }
+                    return again { self.addUntilListed(member, isLearner) }
                 }
                 begin(member, cluster, members, isLearner)
             }
@@ -144,24 +159,17 @@ final class Operator {
                 cluster.violated("\(member.name) does not join: \(failure)")
             }
         }
-        guard isLearner else {
-            isBusy = false
-            return
-        }
-        promote(member)
+        if isLearner { promote(member) } else { changed() }
     }
 
     private func promote(_ member: SimMember) {
         list { [self] _, members in
             guard let listed = members.first(where: { $0.url == member.peerURL }),
                 listed.isLearner
-            else {
-                isBusy = false
-                return
-            }
+            else { return changed() }
             var request = ByteBuffer()
             request.appendField(1, uint64: listed.id.rawValue)
-            call("Cluster/MemberPromote", request) { [self] _ in wait { self.promote(member) } }
+            call("Cluster/MemberPromote", request) { [self] _ in again { self.promote(member) } }
         }
     }
 
@@ -172,7 +180,7 @@ final class Operator {
         else { return }
         isBusy = true
         note("removes \(member.name)")
-        removeUntilGone(member) { [self] in isBusy = false }
+        removeUntilGone(member) { [self] in changed() }
     }
 
     private func removeUntilGone(_ member: SimMember, _ then: @escaping () -> Void) {
@@ -184,7 +192,7 @@ final class Operator {
             var request = ByteBuffer()
             request.appendField(1, uint64: listed.id.rawValue)
             call("Cluster/MemberRemove", request) { [self] _ in
-                wait { self.removeUntilGone(member, then) }
+                again { self.removeUntilGone(member, then) }
             }
         }
     }
@@ -197,19 +205,35 @@ final class Operator {
         }
     }
 
-    /// A machine whose disk is damaged goes, and another one comes.
+    // MARK: Machines whose disk is damaged
+
+    /// The machine goes, and another one comes.
     func replace(_ member: SimMember) {
-        guard !isBusy else { return wait { self.replace(member) } }
-        isBusy = true
         member.isMeantToRun = false
         note("replaces \(member.name)")
+        damaged.append(member)
+        if !isBusy { changed() }
+    }
+
+    private func takeOutDamaged(_ then: @escaping () -> Void) {
+        guard let member = damaged.first else { return then() }
+        isTakingOut = true
         removeUntilGone(member) { [self] in
             member.hasDamage = false
-            isBusy = false
-            let wasFinishing = isFinishing
-            isFinishing = false
-            add(isLearner: false)
-            isFinishing = wasFinishing
+            damaged.removeFirst()
+            owed += 1
+            isTakingOut = false
+            takeOutDamaged(then)
+        }
+    }
+
+    /// A change is over: what is left to be done comes next.
+    private func changed() {
+        isBusy = !damaged.isEmpty || owed > 0
+        guard isBusy else { return }
+        takeOutDamaged { [self] in
+            owed -= 1
+            addMachine(false)
         }
     }
 }

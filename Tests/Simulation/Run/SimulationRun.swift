@@ -158,10 +158,14 @@ public final class SimulationRun {
     private func compare() {
         go(3)
         guard cluster.violation == nil else { return }
-        let comparison = StateComparison(cluster)
-        comparison.begin()
-        go(30) { comparison.isDone }
-        if cluster.violation == nil { comparison.conclude() }
+        for isLast in [false, false, false, false, true] {
+            let comparison = StateComparison(cluster)
+            comparison.begin()
+            go(30) { comparison.isDone }
+            guard cluster.violation == nil else { return }
+            if isLast || !comparison.isUnsettled { return comparison.conclude() }
+            go(1)
+        }
     }
 
     private final class Flag {
