@@ -82,12 +82,12 @@ struct LostRightsStories {
         }
         let stream = watcher.open("/etcdserverpb.Watch/Watch", metadata: token)
         member.life.core.turn { _ = stream.send(create) }
-        let root = member.user("root")
         func put(_ value: String) {
-            let request = Request.put("kx", value)
-            member.call { life, caller in
+            let (request, root) = (Request.put("kx", value), member.user("root"))
+            let caller = member.call { life, caller in
                 request.withUnsafeBytes { life.kv.put($0, as: root, caller) }
             }
+            #expect(caller.message != nil)
         }
         put("before")
         takeRights(member)
@@ -98,7 +98,7 @@ struct LostRightsStories {
         }
         #expect(answers.flatMap(\.events).map(\.value) == ["before"])
         #expect(answers.last?.isCanceled == true)
-        #expect(answers.last?.reason == Status.permissionDenied.message)
+        #expect(answers.last?.reason.hasSuffix(Status.permissionDenied.message) == true)
         // Given again, the right is good for watchers that are made from then on.
         #expect(
             member.auth(.userGrantRole(AuthName("alice"), role: AuthName("reader"))).failure == nil)
