@@ -133,6 +133,8 @@ final class ScriptedLife {
         guard cluster.violation == nil else { return }
         go("a restart") { self.member.isUp }
         put(2)
+        // Who starts says by an entry of its own that it is there.
+        cluster.run(until: cluster.kernel.time + 1000 * Self.millisecond)
         settle()
         guard cluster.violation == nil else { return }
         let comparison = StateComparison(cluster)
