@@ -222,6 +222,8 @@ final class FaultInjector {
             note(
                 "the disk of \(member.name) takes up to \(syncTime / 1_000_000) ms at a time")
             member.disk.syncTime = syncTime / 4...syncTime
+            // What is read is read at a start.
+            if syncTime.isMultiple(of: 2), member.isUp { crash(member, .kill, time / 2) }
             later(time) { member.disk.syncTime = SimDisk.usualSyncTime }
         case .failSync(let target, let time):
             guard let member = member(target), member.isUp else { return false }
