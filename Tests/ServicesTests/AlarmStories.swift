@@ -46,6 +46,23 @@ struct AlarmStories {
         #expect(member.range(Request.range("last")).message?.count ?? 0 > value.count)
     }
 
+    @Test("The same of a transaction that reads more than a slice: nothing of its answer is left")
+    func transactionAppliedBeyond() throws {
+        let member = try PlayedMember { $0.quotaBytes = 800_000 }
+        for number in 0..<1000 { member.put("k\(1000 + number)", "\(number)") }
+        for number in 0..<3 { #expect(member.put("l\(number)", value).message != nil) }
+        member.commit()
+        let room = 800_000 - member.inUse
+        member.disk.isHeld = true
+        let first = member.put("first", String(repeating: "v", count: Int(room) - 2000))
+        let last = member.txn(Txn(then: [.put("last", value), .get("k", to: "l")]))
+        member.disk.isHeld = false
+        member.life.core.runUntilIdle()
+        #expect(first.message != nil)
+        #expect(last.failure == .noSpace)
+        #expect(member.delete(Request.delete("last")).message != nil)
+    }
+
     @Test("What was applied and is not in the file yet counts: no batch goes beyond the quota")
     func uncommitted() throws {
         let member = try PlayedMember { $0.quotaBytes = 500_000 }
@@ -53,10 +70,7 @@ struct AlarmStories {
         while taken < 10, member.put("k\(taken)", value).failure == nil { taken += 1 }
         #expect(taken == 4)
         member.commit()
-        let inUse = member.life.core.turn {
-            member.life.store.assumeIsolated { $0.durable.size.inUse }
-        }
-        #expect(inUse <= 500_000)
+        #expect(member.inUse <= 500_000)
     }
 
     private let value = String(repeating: "v", count: 100_000)
@@ -161,5 +175,12 @@ struct AlarmStories {
                     "raised memberID:161 alarm:NOSPACE", "cleared memberID:161 alarm:NOSPACE",
                     "raised memberID:161 alarm:NOSPACE",
                 ])
+    }
+}
+
+extension PlayedMember {
+    /// Bytes of the file that something lies in.
+    fileprivate var inUse: Int64 {
+        life.core.turn { life.store.assumeIsolated { $0.durable.size.inUse } }
     }
 }

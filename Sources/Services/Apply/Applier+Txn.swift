@@ -53,7 +53,6 @@ extension Applier {
     }
 
     private func run(_ request: TxnRequest) throws(TxnStop) {
-        laterRanges.removeAll(keepingCapacity: true)
         try plan(request)
         let before = store.assumeIsolated { $0.revision }
         let after = txnPlan.changesKeys ? before.next : before

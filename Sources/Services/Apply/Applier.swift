@@ -304,6 +304,8 @@ package actor Applier: StateMachine {
         case .success where !laterRanges.isEmpty: answerInSlices(proposal)
         case .success: response.take { proposal.applied(.success($0)) }
         case .failure(let status):
+            // Perhaps it was executed, beyond the quota.
+            laterRanges.removeAll()
             response.clear()
             proposal.applied(.failure(status))
         }
