@@ -14,11 +14,18 @@ extension EndToEnd {
             private var failures: [String] = []
             private var puts = 0
             private let done = DispatchSemaphore(value: 0)
+            /// Whose certificate and key the next client takes. To replace both files under a client
+            /// that reads them would fail it, and say nothing of the server.
+            private var pair: String
 
-            init(_ put: @escaping @Sendable () throws -> ProgramResult) {
+            init(
+                as pair: String = "client",
+                _ put: @escaping @Sendable (_ pair: String) throws -> ProgramResult
+            ) {
+                self.pair = pair
                 Thread.detachNewThread { [self] in
                     while lock.withLock({ goesOn }) {
-                        let result = try? put()
+                        let result = try? put(lock.withLock { self.pair })
                         lock.withLock {
                             puts += 1
                             if result?.output != "OK\n" { failures.append(result?.errors ?? "?") }
@@ -33,6 +40,8 @@ extension EndToEnd {
                 let goal = lock.withLock { puts } + count
                 while lock.withLock({ puts }) < goal { usleep(1000) }
             }
+
+            func become(_ pair: String) { lock.withLock { self.pair = pair } }
 
             func end() -> [String] {
                 lock.withLock { goesOn = false }
@@ -53,7 +62,9 @@ extension EndToEnd {
             let newCA = try CertificateFolder.makeCA("new CA")
             try folder.write(folder.ca.certificate + newCA.certificate, "trusted.pem")
             nonisolated(unsafe) let member = it
-            let load = Load { try member.etcdctl("put", "a", "b", trusting: "trusted.pem") }
+            let load = Load {
+                try member.etcdctl("put", "a", "b", as: $0, trusting: "trusted.pem")
+            }
             load.wait()
             #expect(try it.etcdctl("get", "a", as: "eve").status == 0)
 
@@ -67,7 +78,8 @@ extension EndToEnd {
 
             try folder.write(folder.ca.certificate + newCA.certificate, "ca.pem")
             load.wait(8)
-            try folder.make("client", signedBy: newCA)
+            try folder.make("new client", signedBy: newCA)
+            load.become("new client")
             try folder.make("server", signedBy: newCA)
             load.wait(8)
             try folder.write(newCA.certificate, "ca.pem")
@@ -186,7 +198,7 @@ extension EndToEnd {
             try folder.write(revocationList(of: [], by: folder.ca), "crl.pem")
             let cluster = try members(folder)
             let endpoints = cluster.endpoints
-            let load = TLSRotationTests.Load {
+            let load = TLSRotationTests.Load { _ in
                 try run(
                     "/usr/bin/etcdctl", ["--endpoints", endpoints, "put", "a", "b"],
                     environment: ["ETCDCTL_API": "3"])
