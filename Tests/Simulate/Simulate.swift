@@ -49,9 +49,6 @@ struct Simulate: ParsableCommand {
         for number in seed..<(seed + seeds) {
             let result = SimulationRun(seed: number, settings).run()
             print(result.summary)
-            if result.leftBehind > 0 {
-                print("  \(result.leftBehind) processes left something behind")
-            }
             if let countsFile { CountTable.add(result.counts, to: countsFile) }
             fflush(nil)
             guard let violation = result.violation else { continue }

@@ -47,6 +47,7 @@ final class Graveyard {
 
     func add(_ remains: AnyObject?) { graves.append(Grave(remains: remains)) }
 
+    var count: Int { graves.count }
     var unrestful: Int { graves.count { $0.remains != nil } }
 }
 

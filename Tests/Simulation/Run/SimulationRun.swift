@@ -32,8 +32,6 @@ public struct SimulationResult {
     public let operations: Int
     /// In the plan.
     public let faultCount: Int
-    /// Processes that ended and of which something is still in memory.
-    public let leftBehind: Int
     /// How often what happened.
     public let counts: [(name: String, count: Int)]
     let faults: [(place: Int, text: String)]
@@ -138,7 +136,7 @@ public final class SimulationRun {
             realSeconds: Double(ran - began) / 1e9,
             checkSeconds: Double(checked - ran) / 1e9, hash: trace.hash,
             operations: workload.operationCount, faultCount: plan.faults.count,
-            leftBehind: cluster.graveyard.unrestful, counts: counts(),
+            counts: counts(),
             faults: zip(kept, plan.faults).map {
                 ($0, "\($1.time / 1_000_000) ms: \($1.kind)")
             }, trace: trace)
@@ -151,6 +149,8 @@ public final class SimulationRun {
         counts.add("runs")
         if workload.options.usesAuth { counts.add("runs with users") }
         counts.add("seen: elections", cluster.watcher.elections)
+        counts.add("ends of processes", cluster.graveyard.count)
+        counts.add("processes not freed", cluster.graveyard.unrestful)
         return counts.all
     }
 
