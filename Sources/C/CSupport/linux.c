@@ -5,8 +5,6 @@
 #include <malloc.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 const char *csupport_errno_name(int code) { return strerrorname_np(code); }
 
@@ -19,9 +17,4 @@ void *csupport_remap(void *pages, size_t size, size_t wanted) {
 void csupport_bound_malloc(int mapped, int kept) {
   mallopt(M_MMAP_THRESHOLD, mapped);
   mallopt(M_TRIM_THRESHOLD, kept);
-}
-
-int csupport_yield_disk(void) {
-  // linux/ioprio.h: IOPRIO_WHO_PROCESS, of this thread; IOPRIO_CLASS_IDLE above 13 bits of level.
-  return (int)syscall(SYS_ioprio_set, 1, 0, 3 << 13);
 }

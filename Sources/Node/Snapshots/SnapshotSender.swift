@@ -42,7 +42,7 @@ actor SnapshotSender {
         self.random = random
         self.events = events
         bucket = TokenBucket(
-            bytesPerSecond: settings.bytesPerSecond, capacity: Int64(1 << 20),
+            bytesPerSecond: settings.bytesPerSecond, capacity: Int64(4 << 20),
             now: MonotonicTime(nanoseconds: 0))
     }
 

@@ -35,7 +35,7 @@ package actor SnapshotBuilder {
 
     /// So much is written between two commits: what LMDB holds in memory until then, and what the
     /// disk has to write at a time, for others wait for the same disk with every write of theirs.
-    private static let commitBytes = 256 << 10
+    private static let commitBytes = 512 << 10
 
     /// - Parameter path: of the store that may be replaced.
     package init(

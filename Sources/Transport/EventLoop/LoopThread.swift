@@ -2,7 +2,6 @@
 
 import API
 import CLibuv
-import CSupport
 import Glibc
 
 /// A thread that runs one function. Not detached: `join` waits for its end.
@@ -41,7 +40,6 @@ struct LoopThread: ~Copyable, Sendable {
                 // Of this thread alone, on Linux. Without it all is well, only less even.
                 if start.yieldsToOthers {
                     _ = setpriority(Int32(PRIO_PROCESS.rawValue), 0, LoopThread.yielding)
-                    _ = csupport_yield_disk()
                 }
                 start.body()
                 return nil

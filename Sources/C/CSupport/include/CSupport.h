@@ -18,7 +18,3 @@ void *csupport_remap(void *pages, size_t size, size_t wanted);
 /// mallopt(3): blocks from `mapped` bytes on are pages of their own, and free memory beyond
 /// `kept` bytes at an end of a heap goes back to the system. Both stay as they are set.
 void csupport_bound_malloc(int mapped, int kept);
-
-/// ioprio_set(2): what the calling thread reads and writes waits for everybody else's, where the
-/// disk's scheduler knows priorities. -1 and errno on failure.
-int csupport_yield_disk(void);
