@@ -112,6 +112,24 @@ extension EndToEnd {
             #expect(try text(until: "}]}}\n").contains(#""type":"DELETE""#))
         }
 
+        @Test("a member that stops tells those who watch, and does not wait for them")
+        func stop() throws {
+            let peer = try RawPeer(member)
+            let body = #"{"create_request":{"key":"YQ=="}}"#
+            peer.send(
+                Array(
+                    ("POST /v3/watch HTTP/1.1\r\nHost: localhost\r\n"
+                        + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)").utf8))
+            _ = try peer.receive {
+                String(decoding: $0, as: UTF8.self).contains("\"created\":true")
+            }
+            let begin = ContinuousClock.now
+            member.end(by: SIGTERM)
+            #expect(begin.duration(to: .now) < .seconds(3))
+            let rest = String(decoding: try peer.receive(), as: UTF8.self)
+            #expect(rest.contains(#"{"error":{"code":14,"#), "\(rest)")
+        }
+
         @Test("a lease is kept alive by a stream of requests that ends")
         func keepAlive() throws {
             #expect(try post("/v3/lease/grant", #"{"ID":"7","TTL":"60"}"#).status == 200)

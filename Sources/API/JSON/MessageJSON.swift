@@ -124,21 +124,32 @@ enum JSONBytes {
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
     static func append(_ bytes: UnsafeRawBufferPointer, to text: inout [UInt8]) {
-        alphabet.withUTF8Buffer { alphabet in
-            var place = 0
-            while place < bytes.count {
-                let count = min(3, bytes.count - place)
-                var bits: UInt32 = 0
-                for offset in 0..<3 {
-                    bits = bits << 8 | (offset < count ? UInt32(bytes[place + offset]) : 0)
-                }
-                for digit in 0..<4 {
-                    text.append(
-                        digit <= count
-                            ? alphabet[Int(bits >> UInt32(18 - 6 * digit)) & 63]
-                            : UInt8(ascii: "="))
-                }
-                place += count
+        let count = (bytes.count + 2) / 3 * 4
+        let encoded = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            alphabet.withUTF8Buffer { encode(bytes, $0, into: buffer) }
+            filled = count
+        }
+        text.append(contentsOf: encoded)
+    }
+
+    /// - Parameter buffer: of just the size that is needed.
+    private static func encode(
+        _ bytes: UnsafeRawBufferPointer, _ alphabet: UnsafeBufferPointer<UInt8>,
+        into buffer: UnsafeMutableBufferPointer<UInt8>
+    ) {
+        var place = 0
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let count = min(3, bytes.count - start)
+            var bits: UInt32 = 0
+            for offset in 0..<3 {
+                bits = bits << 8 | (offset < count ? UInt32(bytes[start + offset]) : 0)
+            }
+            for digit in 0..<4 {
+                buffer.initializeElement(
+                    at: place,
+                    to: digit <= count
+                        ? alphabet[Int(bits >> UInt32(18 - 6 * digit)) & 63] : UInt8(ascii: "="))
+                place += 1
             }
         }
     }

@@ -93,6 +93,11 @@ final class Gateway {
         let messages: [[UInt8]]
         do {
             messages = try Self.messages(target.route, request.body)
+        } catch let error as JSONError {
+            return reply.fail(
+                Status(
+                    .invalidArgument,
+                    "proto: syntax error (offset \(error.offset)): \(error.reason)"))
         } catch {
             return reply.fail(Status(.invalidArgument, "\(error)"))
         }
@@ -103,10 +108,13 @@ final class Gateway {
         if target.route.shape == .unary {
             let call = connection.unary(target.method, messages[0], options: options) {
                 reply.finish($0, target.route.response)
+                self.callEnded(on: connection)
             }
             reply.onLeft { call.cancel() }
         } else {
-            let stream = GatewayStream(target.route, messages, reply)
+            let stream = GatewayStream(target.route, messages, reply) {
+                self.callEnded(on: connection)
+            }
             stream.start(
                 connection.streaming(target.method, options: options, handler: stream))
         }
@@ -147,8 +155,21 @@ final class Gateway {
         if let connection, connection.unavailable == nil { return connection }
         guard let accept else { return nil }
         let (own, served) = MemoryStream.pair(a: executor, b: executor, name: "gateway")
-        connection = GRPCClientConnection(own)
+        guard let fresh = GRPCClientConnection(own) else { return nil }
+        connection = fresh
+        fresh.onGoAway = { [weak self, weak fresh] _ in
+            if let fresh { self?.callEnded(on: fresh) }
+        }
         accept(served)
-        return connection
+        return fresh
+    }
+
+    /// A server that stops waits for its connections: this one goes with its last call.
+    private func callEnded(on connection: GRPCClientConnection) {
+        guard connection.unavailable != nil else { return }
+        executor.post {
+            // The calls that were told of the stop have ended by now.
+            if connection.callCount == 0 { connection.close() }
+        }
     }
 }

@@ -23,6 +23,13 @@ final class GatewayReply {
     func onLeft(_ work: @escaping () -> Void) { if !hasEnded { output.onLeft = work } }
     func onDrained(_ work: @escaping () -> Void) { if !hasEnded { output.onDrained = work } }
 
+    /// With what the call itself had to tell.
+    private var headersOfCall: HTTP1Headers {
+        var headers = headers
+        headers.add("Grpc-Metadata-Content-Type", "application/grpc")
+        return headers
+    }
+
     // MARK: At once
 
     func finish(_ result: Result<UnsafeRawBufferPointer, Status>, _ schema: MessageSchema) {
@@ -35,9 +42,7 @@ final class GatewayReply {
             } catch {
                 return fail(Status(.internal, "\(error)"))
             }
-            var headers = headers
-            headers.add("Grpc-Metadata-Content-Type", "application/grpc")
-            respond(200, headers, text)
+            respond(200, headersOfCall, text)
         }
     }
 
@@ -91,7 +96,7 @@ final class GatewayReply {
     private func begin(_ status: Int) {
         guard !hasBegun else { return }
         hasBegun = true
-        output.begin(status, headers)
+        output.begin(status, headersOfCall)
     }
 }
 

@@ -8,12 +8,17 @@ final class GatewayStream: GRPCClientStreamHandler {
     private let route: GatewayRoute
     private var requests: ArraySlice<[UInt8]>
     private let reply: GatewayReply
+    private let onEnd: () -> Void
     private var call: GRPCClientCall?
 
     /// A client that reads more slowly than this much comes is waited for.
     private static let bufferLimit = 1 << 20
 
-    init(_ route: GatewayRoute, _ requests: [[UInt8]], _ reply: GatewayReply) {
+    init(
+        _ route: GatewayRoute, _ requests: [[UInt8]], _ reply: GatewayReply,
+        onEnd: @escaping () -> Void
+    ) {
+        self.onEnd = onEnd
         self.route = route
         self.requests = requests[...]
         self.reply = reply
@@ -49,5 +54,6 @@ final class GatewayStream: GRPCClientStreamHandler {
     func finished(_ end: GRPCCallEnd) {
         reply.end(end.status)
         call = nil
+        onEnd()
     }
 }
