@@ -106,6 +106,7 @@ struct ChurnCommand: ParsableCommand {
                 columns.map { String(repeating: " ", count: max(0, $0 - $1.count)) + $1 }
                     .joined(separator: "  "))
             if let failure = outcome.firstFailure { print("      \(failure)") }
+            fflush(nil)  // each line when it is known, also to a file
         }
     }
 }
