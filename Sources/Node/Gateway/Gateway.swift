@@ -37,7 +37,10 @@ final class Gateway {
     /// Serves the other end of a connection in memory. Set once, before there are requests.
     var accept: ((any ByteStream) -> Void)?
     private var connection: GRPCClientConnection?
+    private var calls = 0
 
+    /// A connection has numbers for 2^30 calls: long before that the next takes over.
+    private static let callsOfConnection = 1 << 20
     private static let prefix = "/v3/"
     private static let oldPrefix = "/v3beta/"
 
@@ -152,11 +155,17 @@ final class Gateway {
     }
 
     private func connected() -> GRPCClientConnection? {
-        if let connection, connection.unavailable == nil { return connection }
+        if let connection, connection.unavailable == nil, calls < Self.callsOfConnection {
+            calls += 1
+            return connection
+        }
         guard let accept else { return nil }
         let (own, served) = MemoryStream.pair(a: executor, b: executor, name: "gateway")
         guard let fresh = GRPCClientConnection(own) else { return nil }
+        let former = connection
         connection = fresh
+        calls = 1
+        if let former { callEnded(on: former) }
         fresh.onGoAway = { [weak self, weak fresh] _ in
             if let fresh { self?.callEnded(on: fresh) }
         }
@@ -164,9 +173,10 @@ final class Gateway {
         return fresh
     }
 
-    /// A server that stops waits for its connections: this one goes with its last call.
+    /// A connection that is not used any more goes with its last call: a server that stops waits
+    /// for it.
     private func callEnded(on connection: GRPCClientConnection) {
-        guard connection.unavailable != nil else { return }
+        guard connection.unavailable != nil || connection !== self.connection else { return }
         executor.post {
             // The calls that were told of the stop have ended by now.
             if connection.callCount == 0 { connection.close() }
