@@ -28,7 +28,7 @@ struct MessageJSONTests {
         for text in [
             #"{"key":"Zm9v","range_end":"Zm9w","limit":"5","sort_order":"DESCEND","#
                 + #""sort_target":"MOD","keys_only":true}"#,
-            #"{"key":"Zm9v","rangeEnd":"Zm9w","limit":5,"sortOrder":2,"sortTarget":2,"#
+            #"{"key":"Zm9v","rangeEnd":"Zm9w","limit":5,"sortOrder":2,"sortTarget":3,"#
                 + #""keysOnly":true,"unknown":{"deep":[1]},"revision":null,"serializable":false}"#,
         ] {
             #expect(try normal(range, text) == expected)

@@ -123,6 +123,10 @@ extension EndToEnd {
             _ = try peer.receive {
                 String(decoding: $0, as: UTF8.self).contains("\"created\":true")
             }
+            // A client that keeps its connection for later, as most do.
+            let idle = try RawPeer(member)
+            idle.send(Array("GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
+            _ = try idle.receive { $0.last == UInt8(ascii: "}") }
             let begin = ContinuousClock.now
             member.end(by: SIGTERM)
             #expect(begin.duration(to: .now) < .seconds(3))
