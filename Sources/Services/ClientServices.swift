@@ -40,6 +40,9 @@ package struct ClientServices: Sendable {
         watches = applier.watches
     }
 
+    /// Whether callers are asked who they are. From any thread.
+    package var isAuthEnabled: Bool { applier.authority.board.isEnabled }
+
     private var kv: KVService {
         KVService(gate: gate, reads: reads, maxTxnOperations: maxTxnOperations)
     }

@@ -292,6 +292,17 @@ struct FoundingMemberTests {
         #expect(first.others.map(\.id) == [MemberID(7)])
     }
 
+    /// An address it was announced under before, or a proxy's (etcd: VerifyJoinExisting).
+    @Test("One who joins may advertise another URL than it was announced with")
+    func joinsElsewhere() throws {
+        let first = try configuration(
+            "-name=b", "-initial-cluster-state=existing",
+            "-initial-advertise-peer-urls=http://127.0.0.1:2399",
+            "-initial-cluster=a=http://localhost:2380,b=http://127.0.0.1:2381"
+        ).joiningMembers(found, of: ClusterID(5))
+        #expect(first.own == MemberID(9))
+    }
+
     @Test("One whose flags name other members than there are does not join")
     func joinsOthers() throws {
         let alone = try configuration(

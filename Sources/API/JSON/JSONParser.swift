@@ -15,6 +15,15 @@ extension JSONValue {
         var parser = JSONParser(bytes: Array(text))
         self = try parser.document()
     }
+
+    /// Parses documents that follow each other, as in a request's body that is a stream of them.
+    /// - Parameter limit: so many are parsed; what comes after the last of these is not looked at.
+    public static func sequence(
+        parsing text: some Sequence<UInt8>, limit: Int = .max
+    ) throws(JSONError) -> [JSONValue] {
+        var parser = JSONParser(bytes: Array(text))
+        return try parser.documents(limit)
+    }
 }
 
 private struct JSONParser {
@@ -29,6 +38,16 @@ private struct JSONParser {
         skipSpace()
         guard at == bytes.count else { throw error("something after the document") }
         return value
+    }
+
+    mutating func documents(_ limit: Int) throws(JSONError) -> [JSONValue] {
+        var values: [JSONValue] = []
+        skipSpace()
+        while at < bytes.count, values.count < limit {
+            values.append(try value(depth: 0))
+            skipSpace()
+        }
+        return values
     }
 
     private func error(_ reason: String) -> JSONError { JSONError(reason: reason, offset: at) }

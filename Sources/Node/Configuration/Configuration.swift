@@ -154,10 +154,15 @@ public struct Configuration: Sendable {
         public let origins: Set<String>?
         /// -host-whitelist: nil is any host.
         public let hosts: Set<String>?
+        /// -enable-grpc-gateway.
+        public let servesGateway: Bool
 
-        public init(origins: Set<String>? = nil, hosts: Set<String>? = nil) {
+        public init(
+            origins: Set<String>? = nil, hosts: Set<String>? = nil, servesGateway: Bool = true
+        ) {
             self.origins = origins
             self.hosts = hosts
+            self.servesGateway = servesGateway
         }
     }
 

@@ -195,7 +195,8 @@ struct ConfigurationBuilder {
         if case .origins(let urls?) = value("cors") { origins = Set(urls.map(\.description)) }
         let hosts = list("host-whitelist")
         return Configuration.HTTPAccess(
-            origins: origins, hosts: hosts.isEmpty || hosts.contains("*") ? nil : Set(hosts))
+            origins: origins, hosts: hosts.isEmpty || hosts.contains("*") ? nil : Set(hosts),
+            servesGateway: bool("enable-grpc-gateway"))
     }
 
     private mutating func auth() throws(ConfigurationError) -> AuthSettings {

@@ -84,7 +84,7 @@ extension FlagTable {
             "socket-reuse-address", .bool, default: "false", .served,
             "SO_REUSEADDR on listeners"),
         FlagDefinition(
-            "enable-grpc-gateway", .bool, default: "true", .noEffect("gateway not served yet"),
+            "enable-grpc-gateway", .bool, default: "true", .served,
             "serve the JSON gateway under /v3/"),
         FlagDefinition(
             "raft-read-timeout", .duration, default: "5s", .served,

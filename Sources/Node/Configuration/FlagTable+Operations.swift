@@ -185,7 +185,8 @@ extension FlagTable {
             "force-new-cluster", .bool, default: "false", .served,
             "restart as a one-member cluster keeping the data"),
         FlagDefinition(
-            "unsafe-no-fsync", .bool, default: "false", .notServedYet,
+            "unsafe-no-fsync", .bool, default: "false",
+            .noEffect("what is acknowledged is always synced"),
             "do not fsync"),
     ]
 

@@ -36,7 +36,9 @@ extension Configuration {
     public func foundingMembers(
         _ names: HostNames = .literal
     ) throws(BootstrapError) -> FirstMembers {
-        let members = try checkedInitialMembers(names).map { name, urls in
+        let named = try checkedInitialMembers()
+        try checkAdvertised(named[name] ?? [], names)
+        let members = named.map { name, urls in
             let texts = urls.map(\.description)
             return ClusterMember(
                 id: MemberIdentity.member(peerURLs: texts, token: bootstrap.token),
@@ -51,11 +53,13 @@ extension Configuration {
     }
 
     /// The members of the cluster that this member joins; `found` is what these say of themselves.
+    /// What this member advertises need not be in its -initial-cluster: it was announced with a
+    /// request (VerifyJoinExisting).
     /// - Throws: with etcd's words when the flags do not fit to it (ValidateClusterAndAssignIDs).
     public func joiningMembers(
         _ found: [ClusterMember], of cluster: ClusterID, _ names: HostNames = .literal
     ) throws(BootstrapError) -> FirstMembers {
-        let named = try checkedInitialMembers(names)
+        let named = try checkedInitialMembers()
         func mismatch(_ reason: String) -> BootstrapError {
             BootstrapError(
                 "error validating peerURLs {ClusterID:\(cluster.hex) Members:"
@@ -90,19 +94,16 @@ extension Configuration {
             .sorted()
     }
 
-    private func checkedInitialMembers(
-        _ names: HostNames
-    ) throws(BootstrapError) -> [String: [ServerURL]] {
+    private func checkedInitialMembers() throws(BootstrapError) -> [String: [ServerURL]] {
         let members = try initialMembers()
         if let urls = repeatedURL(in: members) {
             throw BootstrapError("initial cluster \(urls) has duplicate url")
         }
-        guard let own = members[name] else {
+        guard members[name] != nil else {
             throw BootstrapError(
                 "couldn't find local name \(GoNotation.quoted(name)) in the initial cluster "
                     + "configuration")
         }
-        try checkAdvertised(own, names)
         return members
     }
 

@@ -42,14 +42,19 @@ final class ClientPort {
         let methods = actors.services.methods(
             instrument: { metrics.server.method($0, $1) },
             requests: metrics.server.clientRequests())
+        let gateway =
+            configuration.httpAccess.servesGateway
+            ? Gateway(configuration, actors.services, on: loop) : nil
         let http = HTTPPort(
-            .client, actors: actors, configuration: configuration, metrics: metrics, on: loop)
+            .client, actors: actors, configuration: configuration, metrics: metrics,
+            gateway: gateway, on: loop)
         self.http = http
         let hasHTTP = configuration.listeners.clientHTTP.isEmpty
         let grpc = GRPCServer(
             methods, configuration: GRPCServerConfiguration(configuration), on: loop,
             others: hasHTTP ? http.answer : nil)
         self.grpc = grpc
+        gateway?.accept = { [weak grpc] in grpc?.accept($0) }
         leaderMonitor = actors.services.leaderMonitor(
             of: grpc, electionNanoseconds: configuration.raft.electionNanoseconds)
         metricsHTTP = HTTPPort(

@@ -1,4 +1,4 @@
-// HTTP/1.1 on the clients' port: version, health and metrics.
+// HTTP/1.1 on the clients' port: version, health, metrics and the JSON gateway.
 
 import API
 import Transport
@@ -9,21 +9,33 @@ final class HTTPPort {
     /// Answers a request that came another way, over HTTP/2.
     let answer: GRPCServer.OtherRequests
 
+    /// - Parameter gateway: nil where none is served.
     init(
         _ surface: StatusEndpoints.Surface, actors: MemberActors, configuration: Configuration,
-        metrics: ServerMetrics, on loop: EventLoop
+        metrics: ServerMetrics, gateway: Gateway? = nil, on loop: EventLoop
     ) {
         let status = MemberStatus(actors)
         let endpoints = StatusEndpoints(
             surface, access: configuration.httpAccess, status: status, metrics: metrics)
         let answer: GRPCServer.OtherRequests = { request, respond in
+            if let gateway, Gateway.serves(request) {
+                return gateway.answer(request, WholeGatewayOutput(respond))
+            }
             if request.path == "/metrics" { status.refresh(metrics) }
             endpoints.answer(HTTPStatusRequest(request)) { answer in
                 respond(answer.status, HTTP1Headers(answer), answer.body)
             }
         }
         self.answer = answer
-        server = HTTP1Server(on: loop, clock: SystemClock()) { request, responder in
+        var limits = HTTP1Configuration()
+        // The largest request, with its bytes as base64 and room for the names around them.
+        limits.maxBodyBytes = max(
+            limits.maxBodyBytes, configuration.limits.maxReceiveBytes / 2 * 3)
+        server = HTTP1Server(on: loop, configuration: limits, clock: SystemClock()) {
+            request, responder in
+            if let gateway, Gateway.serves(request) {
+                return gateway.answer(request, LiveGatewayOutput(responder))
+            }
             answer(request) { responder.respond(status: $0, headers: $1, body: $2) }
         }
     }

@@ -26,9 +26,12 @@ final class HTTP1Connection: ByteStreamHandler {
     private var headTimeout: (any TimerHandle)?
     private var endReceived = false
     private var closesWhenIdle = false
+    private var lingerLimit: (any TimerHandle)?
     private var isClosed = false
 
     private static let unreadLimit = 64 << 10
+    /// For a client that does not close when a server that stops does.
+    private static let drainLingerNanoseconds: UInt64 = 200_000_000
 
     init(_ stream: any ByteStream, _ server: HTTP1Server) {
         self.stream = stream
@@ -218,12 +221,19 @@ final class HTTP1Connection: ByteStreamHandler {
         isClosed = true
         flush()
         stream.close()
+        guard closesWhenIdle else { return }
+        // Clients keep idle connections, and see the end of one when they want to use it again.
+        lingerLimit = stream.executor.schedule(
+            afterNanoseconds: Self.drainLingerNanoseconds
+        ) { [weak self] in self?.stream.abort() }
     }
 
     func drained() { responder?.drained() }
 
     func closed(_ error: TransportError?) {
         isClosed = true
+        lingerLimit?.cancel()
+        lingerLimit = nil
         headTimeout?.cancel()
         headTimeout = nil
         responder?.clientLeft()
