@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import API
@@ -33,6 +34,40 @@ struct MessageJSONTests {
         ] {
             #expect(try normal(range, text) == expected)
         }
+    }
+
+    @Test("what is text and what is bytes is so as in etcd's schema, in every message")
+    func text() throws {
+        let folder = Reference.root.appending(path: "Sources/C/CMessages/proto")
+        var declared: Set<String> = []
+        for file in ["rpc", "kv", "auth", "v3lock", "v3election"] {
+            let url = folder.appending(path: file + ".proto")
+            declared.formUnion(try ProtoFile(String(contentsOf: url, encoding: .utf8)).declarations)
+        }
+        var checked = 0
+        func check(_ schema: MessageSchema, depth: Int = 0) {
+            for place in 0..<schema.fieldCount where depth < 4 {
+                let field = schema.field(at: place)
+                let name = String(decoding: field.name, as: UTF8.self)
+                let type: String
+                switch field.kind {
+                case .string: type = "string"
+                case .bytes: type = "bytes"
+                case .message(let inner):
+                    check(inner, depth: depth + 1)
+                    continue
+                default: continue
+                }
+                let begin = "field \(schema.name) \(field.number) \(name) \(type) "
+                #expect(declared.contains { $0.hasPrefix(begin) }, "\(begin)")
+                checked += 1
+            }
+        }
+        for route in GatewayRoute.all {
+            check(route.request)
+            check(route.response)
+        }
+        #expect(checked > 100)
     }
 
     @Test("what is zero is left out of the text, but a choice of one among several is made")

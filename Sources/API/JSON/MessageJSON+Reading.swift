@@ -29,7 +29,8 @@ extension MessageSchema {
 
     private static func invalid(_ value: JSONValue, for field: Field) -> JSONMessageError {
         let name = String(decoding: field.name, as: UTF8.self)
-        return JSONMessageError(description: "proto: invalid value for field \(name): \(value)")
+        let text = "\(value)".prefix(100)
+        return JSONMessageError(description: "proto: invalid value for field \(name): \(text)")
     }
 
     /// Written although it is zero: what is one of several has been chosen by that.

@@ -13,12 +13,16 @@ public struct MessageSchema: @unchecked Sendable {
         self.descriptor = descriptor
     }
 
+    /// With its package, such as `etcdserverpb.PutRequest`.
+    var name: String { String(cString: descriptor.pointee.name) }
+
     var fieldCount: Int { Int(descriptor.pointee.n_fields) }
 
     /// - Parameter place: below `fieldCount`; fields are in the order of their numbers.
     func field(at place: Int) -> Field {
         precondition(place >= 0 && place < fieldCount, "\(place) of \(fieldCount) fields")
-        return Field(descriptor.pointee.fields + place)
+        return Field(
+            descriptor.pointee.fields + place, isOfAuth: name.hasPrefix("etcdserverpb.Auth"))
     }
 
     func place(ofNumber number: Int) -> Int? {
@@ -52,9 +56,19 @@ public struct MessageSchema: @unchecked Sendable {
         }
 
         private let descriptor: UnsafePointer<ProtobufCFieldDescriptor>
+        private let isOfAuth: Bool
 
-        init(_ descriptor: UnsafePointer<ProtobufCFieldDescriptor>) {
+        init(_ descriptor: UnsafePointer<ProtobufCFieldDescriptor>, isOfAuth: Bool) {
             self.descriptor = descriptor
+            self.isOfAuth = isOfAuth
+        }
+
+        /// Names of users and roles, and passwords, may hold any character, which a C string cannot:
+        /// what is text in etcd's schema is read as bytes in requests of Auth (`// string` in
+        /// rpc.proto).
+        private static let textInAuth = ["name", "password", "user", "role"]
+        private var isTextInAuth: Bool {
+            isOfAuth && Self.textInAuth.contains { $0.utf8.elementsEqual(name) }
         }
 
         var number: Int { Int(descriptor.pointee.id) }
@@ -70,22 +84,25 @@ public struct MessageSchema: @unchecked Sendable {
         }
 
         func isNamed(_ text: String) -> Bool {
-            text.utf8.elementsEqual(name) || text.utf8.elementsEqual(lowerCamelName)
+            text.utf8.elementsEqual(name) || isLowerCamel(text)
         }
 
-        private var lowerCamelName: [UInt8] {
-            var text: [UInt8] = []
+        /// Without anything allocated: a body has as many names as its sender likes.
+        private func isLowerCamel(_ text: String) -> Bool {
+            var rest = text.utf8.makeIterator()
             var isAfterLine = false
             for byte in name {
                 if byte == UInt8(ascii: "_") {
                     isAfterLine = true
-                } else {
-                    let isLower = (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                    text.append(isAfterLine && isLower ? byte - 32 : byte)
-                    isAfterLine = false
+                    continue
                 }
+                let isLower = (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                guard rest.next() == (isAfterLine && isLower ? byte - 32 : byte) else {
+                    return false
+                }
+                isAfterLine = false
             }
-            return text
+            return rest.next() == nil
         }
 
         var kind: Kind {
@@ -96,7 +113,7 @@ public struct MessageSchema: @unchecked Sendable {
             case PROTOBUF_C_TYPE_INT64: .wide(isSigned: true)
             case PROTOBUF_C_TYPE_UINT64: .wide(isSigned: false)
             case PROTOBUF_C_TYPE_STRING: .string
-            case PROTOBUF_C_TYPE_BYTES: .bytes
+            case PROTOBUF_C_TYPE_BYTES: isTextInAuth ? .string : .bytes
             case PROTOBUF_C_TYPE_ENUM:
                 .enumeration(
                     EnumSchema(

@@ -41,6 +41,8 @@ final class Gateway {
 
     /// A connection has numbers for 2^30 calls: long before that the next takes over.
     private static let callsOfConnection = 1 << 20
+    /// Becomes text in one piece, on the loop that all else runs on: who wants more has gRPC.
+    private static let largestAnswer = 64 << 20
     private static let prefix = "/v3/"
     private static let oldPrefix = "/v3beta/"
 
@@ -84,13 +86,21 @@ final class Gateway {
         guard request.method == "POST" else {
             return reply.fail(Status(.unimplemented, "Method Not Allowed"))
         }
-        guard output.isLive || target.route.shape == .unary || target.route.method == Self.keepAlive
-        else { return reply.fail(Status(.unimplemented, "streams are served over HTTP/1.1")) }
+        guard output.isLive || Self.endsBySelf(target.route) else {
+            return reply.fail(Status(.unimplemented, "what waits is served over HTTP/1.1"))
+        }
         call(target, request, reply)
     }
 
-    /// The one stream that ends by itself once its requests have.
-    private static let keepAlive = "/etcdserverpb.Lease/LeaseKeepAlive"
+    /// Whether a call ends soon, whatever becomes of its client: over HTTP/2 nobody tells that it
+    /// left, and a lock would be held for nobody.
+    private static func endsBySelf(_ route: GatewayRoute) -> Bool {
+        switch route.method {
+        case "/v3lockpb.Lock/Lock", "/v3electionpb.Election/Campaign": false
+        case "/etcdserverpb.Lease/LeaseKeepAlive": true
+        default: route.shape == .unary
+        }
+    }
 
     private func call(_ target: Target, _ request: HTTP1Request, _ reply: GatewayReply) {
         let messages: [[UInt8]]
@@ -161,7 +171,11 @@ final class Gateway {
         }
         guard let accept else { return nil }
         let (own, served) = MemoryStream.pair(a: executor, b: executor, name: "gateway")
-        guard let fresh = GRPCClientConnection(own) else { return nil }
+        var configuration = GRPCClientConfiguration()
+        configuration.maxReceiveMessageBytes = Self.largestAnswer
+        guard let fresh = GRPCClientConnection(own, configuration: configuration) else {
+            return nil
+        }
         let former = connection
         connection = fresh
         calls = 1

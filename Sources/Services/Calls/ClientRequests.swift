@@ -27,12 +27,25 @@ package final class ClientRequests: Sendable {
         return Version(text: text, unary: make("unary", name), streams: make("stream", name))
     }
 
+    private static func isVersion(_ text: UnsafeRawBufferPointer) -> Bool {
+        (1...32).contains(text.count)
+            && text.allSatisfy {
+                switch $0 {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "."), UInt8(ascii: "-"),
+                    UInt8(ascii: "+"):
+                    true
+                default: false
+                }
+            }
+    }
+
     /// A call has come.
     /// - Parameter text: nil when its client does not say.
     func came(isUnary: Bool, _ text: UnsafeRawBufferPointer?) {
         versions.withLock { versions in
             var place = 0
-            if let text, !text.isEmpty {
+            if let text, Self.isVersion(text) {
                 place = versions.firstIndex { $0.text.elementsEqual(text) } ?? versions.count
                 if place == versions.count {
                     if place < Self.mostVersions {

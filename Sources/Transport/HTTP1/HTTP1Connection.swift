@@ -221,7 +221,7 @@ final class HTTP1Connection: ByteStreamHandler {
         isClosed = true
         flush()
         stream.close()
-        guard closesWhenIdle else { return }
+        guard closesWhenIdle, stream.bufferedBytes == 0 else { return }
         // Clients keep idle connections, and see the end of one when they want to use it again.
         lingerLimit = stream.executor.schedule(
             afterNanoseconds: Self.drainLingerNanoseconds
