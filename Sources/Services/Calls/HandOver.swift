@@ -81,6 +81,7 @@ final class HandOver<Message: Sendable>: Sendable {
             (waiting.take(turnLimit), !waiting.messages.isEmpty)
         }
         for message in batch { deliver(message) }
-        if isMore { executor.post { [self] in drain() } }
+        // Posted work may run in the same turn: a slice waits for the next one.
+        if isMore { executor.postSlice { [self] in drain() } }
     }
 }
