@@ -9,7 +9,7 @@ import API
 import DequeModule
 import Logging
 
-public actor RaftNode {
+public actor RaftNode: ExecutorActor {
     public nonisolated let id: MemberID
     public nonisolated let executor: any ActorExecutor
     public nonisolated let unownedExecutor: UnownedSerialExecutor

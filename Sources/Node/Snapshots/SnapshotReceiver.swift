@@ -10,7 +10,7 @@ import Services
 import Storage
 
 /// On the executor of Raft and the applied state.
-actor SnapshotReceiver {
+actor SnapshotReceiver: ExecutorActor {
     nonisolated let executor: any ActorExecutor
     nonisolated let unownedExecutor: UnownedSerialExecutor
 

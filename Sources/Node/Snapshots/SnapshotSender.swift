@@ -11,7 +11,7 @@ import Consensus
 import Storage
 
 /// On the executor of Raft and the applied state.
-actor SnapshotSender {
+actor SnapshotSender: ExecutorActor {
     nonisolated let executor: any ActorExecutor
     nonisolated let unownedExecutor: UnownedSerialExecutor
 

@@ -11,7 +11,7 @@ import Storage
 /// Applies committed entries and answers reads of the state.
 ///
 /// Shares its executor with RaftNode and the store, and enters them by plain calls.
-package actor Applier: StateMachine {
+package actor Applier: ExecutorActor, StateMachine {
     package nonisolated let executor: any ActorExecutor
     package nonisolated let unownedExecutor: UnownedSerialExecutor
 

@@ -6,7 +6,7 @@ import Storage
 /// Applies what the log says of users and roles, and shows it to all who ask.
 ///
 /// On the executor of the applied state.
-package actor Authority {
+package actor Authority: ExecutorActor {
     package nonisolated let executor: any ActorExecutor
     package nonisolated let unownedExecutor: UnownedSerialExecutor
     nonisolated let board: AuthBoard

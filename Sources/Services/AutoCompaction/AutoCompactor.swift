@@ -11,7 +11,7 @@ public enum AutoCompactionEvent: Hashable, Sendable {
 }
 
 /// Proposes compactions. Runs where the applied state runs.
-package actor AutoCompactor {
+package actor AutoCompactor: ExecutorActor {
     package nonisolated let executor: any ActorExecutor
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()

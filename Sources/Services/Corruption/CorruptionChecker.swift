@@ -34,7 +34,7 @@ public enum CorruptionEvent: Hashable, Sendable {
 }
 
 /// Compares this member's keys with the others'. Runs where the applied state runs.
-package actor CorruptionChecker {
+package actor CorruptionChecker: ExecutorActor {
     package nonisolated let executor: any ActorExecutor
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()

@@ -33,8 +33,8 @@ enum LeaseError: Error, Hashable {
 }
 
 /// The lessor. Shares its executor with the applied state, which enters it by plain calls.
-package actor Lessor {
-    nonisolated let executor: any ActorExecutor
+package actor Lessor: ExecutorActor {
+    package nonisolated let executor: any ActorExecutor
     package nonisolated let unownedExecutor: UnownedSerialExecutor
 
     let settings: LeaseSettings

@@ -17,7 +17,7 @@ import Storage
 
 /// Tells watchers of changes. Shares its executor with the store, the applied state and the
 /// connections whose calls are its streams.
-package actor WatchHub: ChangeObserver {
+package actor WatchHub: ExecutorActor, ChangeObserver {
     package nonisolated let executor: any ActorExecutor
     package nonisolated let unownedExecutor: UnownedSerialExecutor
 

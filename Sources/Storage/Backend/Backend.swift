@@ -33,7 +33,7 @@ struct CommitReport: Sendable {
 }
 
 /// Commits batches to the store's file.
-actor Backend {
+actor Backend: ExecutorActor {
     nonisolated let executor: any ActorExecutor
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()

@@ -151,7 +151,7 @@ final class Environment: @unchecked Sendable {
             }
             if code == MDB_SUCCESS { return environment }
             mdb_env_close(environment)
-            guard code == ENOMEM, bytes / 2 >= smallestMap else {
+            guard code == ENOMEM || code == EINVAL, bytes / 2 >= smallestMap else {
                 throw BackendError("open \(path)", code: code)
             }
             bytes /= 2

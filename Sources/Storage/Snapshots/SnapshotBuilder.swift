@@ -8,7 +8,7 @@
 import API
 
 /// Builds a store's file of chunks. Blocks on the disk: on a thread of its own.
-package actor SnapshotBuilder {
+package actor SnapshotBuilder: ExecutorActor {
     package nonisolated let executor: any ActorExecutor
     package nonisolated let unownedExecutor: UnownedSerialExecutor
     package nonisolated let description: SnapshotDescription

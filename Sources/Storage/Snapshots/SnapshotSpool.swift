@@ -16,7 +16,7 @@ package struct SnapshotSource: Sendable {
 
 /// Makes a snapshot and keeps it for those who send it. Blocks on the disk: on a thread of its own,
 /// in slices of a chunk, so that chunks can be read meanwhile.
-package actor SnapshotSpool {
+package actor SnapshotSpool: ExecutorActor {
     package nonisolated let executor: any ActorExecutor
     package nonisolated let unownedExecutor: UnownedSerialExecutor
 

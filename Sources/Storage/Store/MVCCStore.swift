@@ -14,7 +14,7 @@ import API
 
 /// The store. Every method runs on its executor and never waits; callers there enter with
 /// `assumeIsolated`.
-package actor MVCCStore {
+package actor MVCCStore: ExecutorActor {
     package nonisolated let executor: any ActorExecutor
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()

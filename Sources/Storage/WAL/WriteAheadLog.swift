@@ -28,7 +28,7 @@ public struct WALBatch: Sendable {
 ///
 /// Messages are posted from any thread and done in order. Each is answered once, on the log's
 /// executor. After a failed write or sync every answer is an error until the log is opened again.
-public actor WriteAheadLog {
+public actor WriteAheadLog: ExecutorActor {
     /// Called on the log's executor; must not block.
     public typealias Completion<Value> = @Sendable (Result<Value, WALError>) -> Void
 
@@ -48,7 +48,7 @@ public actor WriteAheadLog {
         var metrics = WALMetrics()
     }
 
-    private nonisolated let executor: any ActorExecutor
+    public nonisolated let executor: any ActorExecutor
     private nonisolated let mailbox = Locked(Mailbox())
     private nonisolated let configuration: WALConfiguration
     private let store: WALStore
