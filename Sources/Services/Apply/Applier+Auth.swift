@@ -121,8 +121,7 @@ extension Applier {
 
     /// What `caller` may do with keys now; it may have come a while ago.
     private func keyAccess(of caller: Principal) -> KeyAccess {
-        let view = authority.assumeIsolated { $0.view }
-        return view.keyAccess(of: caller.renewed(at: view.revision))
+        authority.assumeIsolated { $0.view.keyAccess(of: caller.renewed(at: $0.view.revision)) }
     }
 
     /// Of users and roles, while they count: a read that takes several turns looks whether they

@@ -8,12 +8,15 @@ package final class AuthBoard: Sendable {
     private let signedTokens: JWTKeys?
     let tokens: SimpleTokens
     private let enabled = Atomic<Bool>(false)
+    /// Of `shown`: who asks for this alone takes no lock.
+    private let revision = Atomic<UInt64>(0)
     private let shown: Locked<AuthView>
 
     package init(_ view: AuthView, _ settings: AuthSettings) {
         signedTokens = settings.signedTokens
         tokens = SimpleTokens(ttlNanoseconds: settings.tokenNanoseconds)
         shown = Locked(view)
+        revision.store(view.revision, ordering: .relaxed)
         enabled.store(view.isEnabled, ordering: .relaxed)
     }
 
@@ -29,6 +32,7 @@ package final class AuthBoard: Sendable {
 
     func show(_ view: AuthView) {
         shown.withLock { $0 = view }
+        revision.store(view.revision, ordering: .relaxed)
         enabled.store(view.isEnabled, ordering: .relaxed)
     }
 
@@ -54,9 +58,10 @@ package final class AuthBoard: Sendable {
             ).map(Recognition.known) ?? .unknown
         }
         guard let token = SimpleToken(token) else { return .unknown }
-        if let user = tokens.user(of: token, now: now) {
-            return .known(Principal(user: user, revision: view.revision))
+        let revision = revision.load(ordering: .relaxed)
+        let known = tokens.principal(of: token, now: now, at: revision) { user in
+            view.principal(named: user)
         }
-        return .notYet(token.index)
+        return known.map(Recognition.known) ?? .notYet(token.index)
     }
 }

@@ -51,8 +51,23 @@ package struct AuthView: Sendable {
         // As etcd: who came without a name has no revision either.
         if principal.revision == 0 { return .none(.userEmpty) }
         if principal.revision < revision { return .none(.oldAuthRevision) }
-        guard let rights = users[principal.user] else { return .none(.permissionDenied) }
-        return rights.isRoot ? .all : .keys(rights.keys)
+        guard let keys = principal.keys(in: self) else { return .none(.permissionDenied) }
+        return keys.areAll ? .all : .keys(keys)
+    }
+}
+
+extension AuthView {
+    /// A user as known now; one who is not here has no rights.
+    func principal(named user: AuthName) -> Principal {
+        Principal(user, revision, keys: users[user]?.keys)
+    }
+}
+
+extension Principal {
+    /// One who was recognized in the same picture is not looked up again.
+    fileprivate func keys(in view: AuthView) -> UserKeys? {
+        if let keys, revision == view.revision { return keys }
+        return view.users[user]?.keys
     }
 }
 
@@ -106,7 +121,7 @@ final class UserRights: Sendable {
     var keys: UserKeys {
         merged.withLock { merged in
             if let merged { return merged }
-            let keys = UserKeys(roles)
+            let keys = isRoot ? UserKeys.everything : UserKeys(roles)
             merged = keys
             return keys
         }
@@ -117,10 +132,22 @@ final class UserRights: Sendable {
 package final class UserKeys: Sendable {
     let read: PermittedKeys
     let written: PermittedKeys
+    /// Nothing has to be compared.
+    let areAll: Bool
+
+    /// Of root.
+    static let everything = UserKeys()
 
     init(_ roles: [AuthRole]) {
         let all = roles.flatMap(\.permissions)
         read = PermittedKeys(merging: all.filter(\.reads).map(PermittedKeys.Interval.init))
         written = PermittedKeys(merging: all.filter(\.writes).map(PermittedKeys.Interval.init))
+        areAll = false
+    }
+
+    private init() {
+        read = PermittedKeys(merging: [PermittedKeys.Interval(lower: [], upper: nil)])
+        written = read
+        areAll = true
     }
 }

@@ -106,7 +106,7 @@ struct Doorkeeper: Sendable {
 
     private func principal(ofCertificate name: AuthName?) -> Principal {
         guard let name, !name.isEmpty else { return .nobody }
-        return Principal(user: name, revision: board.view.revision)
+        return board.view.principal(named: name)
     }
 
     /// What a call brought, to be kept.

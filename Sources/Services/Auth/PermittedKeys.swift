@@ -15,6 +15,9 @@ struct PermittedKeys: Sendable {
     /// All bounds, one after the other: a search touches few places of memory.
     private var bytes: [UInt8] = []
     private var bounds: [Bounds] = []
+    /// How each range's first key begins, as numbers in the order of the keys: most questions are
+    /// answered by these, close together in memory.
+    private var beginnings: [UInt64] = []
 
     private struct Bounds {
         let lower: Int
@@ -46,6 +49,7 @@ struct PermittedKeys: Sendable {
     }
 
     private mutating func append(_ interval: Interval) {
+        beginnings.append(interval.lower.withUnsafeBytes(Self.beginning))
         let lower = bytes.count
         bytes += interval.lower
         let upper = bytes.count
@@ -72,21 +76,38 @@ struct PermittedKeys: Sendable {
             if rangeEnd.isEmpty { return true }
             if rangeEnd.count == 1, rangeEnd[0] == 0 { return false }
             guard Self.compare(rangeEnd, upper) <= 0 else { return false }
-            let lower = UnsafeRawBufferPointer(rebasing: bytes[bounds.lower..<bounds.upper])
-            return Self.compare(lower, rangeEnd) < 0
+            return Self.compare(lower(of: bounds, in: bytes), rangeEnd) < 0
         }
     }
 
     /// The last range that begins at or before `key`.
     private func last(at key: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) -> Int? {
+        let beginning = Self.beginning(of: key)
         var (low, high) = (0, bounds.count)
         while low < high {
             let middle = (low + high) / 2
-            let place = bounds[middle]
-            let lower = UnsafeRawBufferPointer(rebasing: bytes[place.lower..<place.upper])
-            if Self.compare(lower, key) <= 0 { low = middle + 1 } else { high = middle }
+            let other = beginnings[middle]
+            let isAtOrBefore =
+                other == beginning
+                ? Self.compare(lower(of: bounds[middle], in: bytes), key) <= 0 : other < beginning
+            if isAtOrBefore { low = middle + 1 } else { high = middle }
         }
         return low == 0 ? nil : low - 1
+    }
+
+    private func lower(of bounds: Bounds, in bytes: UnsafeRawBufferPointer)
+        -> UnsafeRawBufferPointer
+    {
+        UnsafeRawBufferPointer(rebasing: bytes[bounds.lower..<bounds.upper])
+    }
+
+    /// The first eight bytes as a number, zero bytes behind a shorter key: of two that differ the
+    /// smaller begins the smaller key.
+    private static func beginning(of key: UnsafeRawBufferPointer) -> UInt64 {
+        if key.count >= 8 { return UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) }
+        var number: UInt64 = 0
+        for byte in key { number = number << 8 | UInt64(byte) }
+        return key.isEmpty ? 0 : number << (8 * (8 - UInt64(key.count)))
     }
 
     /// Negative, 0 or positive, as memcmp.

@@ -13,11 +13,23 @@ package struct Principal: Hashable, Sendable {
     let isBoundToRevision: Bool
     /// The member's own doing: nothing is asked.
     let isMember: Bool
+    /// The user's at `revision`, when they were looked up already. They follow from the two, and
+    /// do not make another principal.
+    let keys: UserKeys?
 
     package init(user: AuthName, revision: UInt64, isBoundToRevision: Bool = false) {
+        self.init(user, revision, isBoundToRevision: isBoundToRevision, keys: nil)
+    }
+
+    /// - Parameter keys: the user's at this revision.
+    init(
+        _ user: AuthName, _ revision: UInt64, isBoundToRevision: Bool = false,
+        keys: UserKeys?
+    ) {
         self.user = user
         self.revision = revision
         self.isBoundToRevision = isBoundToRevision
+        self.keys = keys
         isMember = false
     }
 
@@ -25,6 +37,7 @@ package struct Principal: Hashable, Sendable {
         user = .none
         revision = 0
         isBoundToRevision = false
+        keys = nil
         self.isMember = isMember
     }
 
@@ -39,5 +52,17 @@ package struct Principal: Hashable, Sendable {
             return self
         }
         return Principal(user: user, revision: revision)
+    }
+}
+
+extension Principal {
+    package static func == (a: Self, b: Self) -> Bool {
+        a.revision == b.revision && a.isBoundToRevision == b.isBoundToRevision
+            && a.isMember == b.isMember && a.user == b.user
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(user)
+        hasher.combine(revision)
     }
 }

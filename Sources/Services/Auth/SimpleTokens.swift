@@ -49,6 +49,9 @@ struct SimpleToken: Hashable, Sendable {
         self.index = LogIndex(index)
     }
 
+    /// Letters that members chose by chance need no others beside them to differ.
+    func hash(into hasher: inout Hasher) { hasher.combine(first) }
+
     private static func isLetter(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
     }
@@ -72,7 +75,8 @@ struct SimpleToken: Hashable, Sendable {
 /// The tokens that are known. From any thread.
 final class SimpleTokens: Sendable {
     fileprivate struct Holder {
-        let user: AuthName
+        /// As recognized last.
+        var principal: Principal
         var deadline: MonotonicTime
     }
 
@@ -101,25 +105,30 @@ final class SimpleTokens: Sendable {
             while table.holders.count >= limit, let oldest = table.queue.popFirst() {
                 table.holders[oldest.token] = nil
             }
-            table.holders[token] = Holder(user: user, deadline: deadline)
+            let principal = Principal(user: user, revision: 0)
+            table.holders[token] = Holder(principal: principal, deadline: deadline)
             table.queue.append((token, deadline))
         }
     }
 
     /// Whose token it is, which counts as a use.
-    func user(of token: SimpleToken, now: MonotonicTime) -> AuthName? {
+    /// - Parameters:
+    ///   - revision: of users and roles now.
+    ///   - recognized: a user as known at that revision; asked when the one who is kept is of
+    ///     another.
+    func principal(
+        of token: SimpleToken, now: MonotonicTime, at revision: UInt64,
+        _ recognized: (AuthName) -> Principal
+    ) -> Principal? {
         table.withLock { table in
-            guard let place = table.holders.index(forKey: token),
-                table.holders.values[place].deadline > now
-            else { return nil }
-            table.holders.values[place].deadline = now.advanced(byNanoseconds: ttlNanoseconds)
-            return table.holders.values[place].user
+            guard let place = table.holders.index(forKey: token) else { return nil }
+            return table.holders.values[place].use(now, ttlNanoseconds, revision, recognized)
         }
     }
 
     func forget(_ users: Set<AuthName>) {
         table.withLock { table in
-            table.holders = table.holders.filter { !users.contains($0.value.user) }
+            table.holders = table.holders.filter { !users.contains($0.value.principal.user) }
         }
     }
 
@@ -129,6 +138,18 @@ final class SimpleTokens: Sendable {
 
     /// How many are kept; for tests.
     var count: Int { table.withLock { $0.holders.count } }
+}
+
+extension SimpleTokens.Holder {
+    fileprivate mutating func use(
+        _ now: MonotonicTime, _ ttlNanoseconds: UInt64, _ revision: UInt64,
+        _ recognized: (AuthName) -> Principal
+    ) -> Principal? {
+        guard deadline > now else { return nil }
+        deadline = now.advanced(byNanoseconds: ttlNanoseconds)
+        if principal.revision != revision { principal = recognized(principal.user) }
+        return principal
+    }
 }
 
 extension SimpleTokens.Table {

@@ -31,22 +31,45 @@ struct SimpleTokenTests {
         #expect(SimpleToken(prefix: Array(prefix.dropLast()), index: LogIndex(7)) == nil)
     }
 
+    private func user(_ tokens: SimpleTokens, _ token: SimpleToken, at time: UInt64) -> AuthName? {
+        tokens.principal(of: token, now: MonotonicTime(nanoseconds: time), at: 1) {
+            Principal(user: $0, revision: 1)
+        }?.user
+    }
+
+    @Test("whose they are is looked up once for each revision of users and roles")
+    func recognized() throws {
+        let tokens = SimpleTokens(ttlNanoseconds: 1000)
+        let token = try #require(Self.read("bQkUyPwRXqhdWcmL.172"))
+        let now = MonotonicTime(nanoseconds: 1)
+        tokens.assign(token, to: AuthName("alice"), now: now)
+        var asked: [UInt64] = []
+        for revision: UInt64 in [7, 7, 8, 8, 8] {
+            let alice = tokens.principal(of: token, now: now, at: revision) { user in
+                asked.append(revision)
+                return Principal(user: user, revision: revision)
+            }
+            #expect(alice == Principal(user: AuthName("alice"), revision: revision))
+        }
+        #expect(asked == [7, 8])
+    }
+
     @Test("live as long as they are used, and no longer")
     func expiry() throws {
         let tokens = SimpleTokens(ttlNanoseconds: 100)
         let token = try #require(Self.read("bQkUyPwRXqhdWcmL.172"))
         let other = try #require(Self.read("bQkUyPwRXqhdWcmL.173"))
         tokens.assign(token, to: AuthName("alice"), now: MonotonicTime(nanoseconds: 0))
-        #expect(tokens.user(of: other, now: MonotonicTime(nanoseconds: 1)) == nil)
+        #expect(user(tokens, other, at: 1) == nil)
         for time: UInt64 in [90, 180, 270] {
             #expect(
-                tokens.user(of: token, now: MonotonicTime(nanoseconds: time)) == AuthName("alice"))
+                user(tokens, token, at: time) == AuthName("alice"))
         }
-        #expect(tokens.user(of: token, now: MonotonicTime(nanoseconds: 370)) == nil)
+        #expect(user(tokens, token, at: 370) == nil)
         tokens.assign(other, to: AuthName("bob"), now: MonotonicTime(nanoseconds: 500))
         #expect(tokens.count == 1, "what has ended is let go")
         tokens.forget([AuthName("bob")])
-        #expect(tokens.user(of: other, now: MonotonicTime(nanoseconds: 501)) == nil)
+        #expect(user(tokens, other, at: 501) == nil)
     }
 
     @Test("are bounded in number: the oldest go")
@@ -58,7 +81,7 @@ struct SimpleTokenTests {
         }
         #expect(tokens.count == 10)
         let newest = try #require(Self.read("bQkUyPwRXqhdWcmL.25"))
-        #expect(tokens.user(of: newest, now: MonotonicTime(nanoseconds: 1)) != nil)
+        #expect(user(tokens, newest, at: 1) != nil)
     }
 }
 
