@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+_Thread_local const void *csupport_executor_of_thread;
+
 const char *csupport_errno_name(int code) { return strerrorname_np(code); }
 
 int csupport_fallocate(int descriptor, int64_t size) { return fallocate(descriptor, 0, 0, size); }

@@ -115,11 +115,13 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     private func run() {
         threadID.store(currentThreadID(), ordering: .relaxed)
         ThreadLocalLoop.set(self)
+        CurrentExecutor.set(self)
         uv_run(uv, UV_RUN_DEFAULT)
         // A thread that was about to wake us still needs the handle's memory.
         while inbox.hasWakers { sched_yield() }
         let code = uv_loop_close(uv)
         precondition(code == 0, "a handle was left open")
+        CurrentExecutor.set(nil)
         ThreadLocalLoop.set(nil)
         threadID.store(0, ordering: .relaxed)
     }
@@ -259,7 +261,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         if turnEnd.isEmpty(phase) { return }
         if phase == .gather && !slices.isEmpty { rests.requestCame(at: now.nanoseconds) }
         let work = turnEnd.take(phase)
-        for step in work { step() }
+        for step in work { step.run() }
         turnEnd.giveBack(work)
     }
 

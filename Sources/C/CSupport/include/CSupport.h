@@ -18,3 +18,11 @@ void *csupport_remap(void *pages, size_t size, size_t wanted);
 /// mallopt(3): blocks from `mapped` bytes on are pages of their own, and free memory beyond
 /// `kept` bytes at an end of a heap goes back to the system. Both stay as they are set.
 void csupport_bound_malloc(int mapped, int kept);
+
+/// The executor whose turn this thread runs, by its address; NULL between turns.
+extern _Thread_local const void *csupport_executor_of_thread;
+
+static inline const void *csupport_current_executor(void) { return csupport_executor_of_thread; }
+static inline void csupport_set_current_executor(const void *executor) {
+  csupport_executor_of_thread = executor;
+}
