@@ -12,8 +12,8 @@ import Glibc
 /// `@unchecked Sendable`: the value came from nobody else's hands (`sending`), and is touched with
 /// the lock held and nowhere else.
 public final class Locked<Value: ~Copyable>: @unchecked Sendable {
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private var value: Value
+    @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    @usableFromInline var value: Value
 
     public init(_ value: consuming sending Value) {
         mutex = .allocate(capacity: 1)
@@ -27,7 +27,10 @@ public final class Locked<Value: ~Copyable>: @unchecked Sendable {
         mutex.deallocate()
     }
 
+    // Inlinable: a call for a value of any type costs more than the lock.
+
     /// Runs `body` with the value while no other thread has it. Not to be entered again from it.
+    @inlinable
     public func withLock<Result: ~Copyable, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -27,6 +27,8 @@ struct Batch {
         // fresh pages are zeros (mallopt(3)). The rest is kept, not given back and taken again.
         setenv("MALLOC_MMAP_THRESHOLD_", "\(256 << 10)", 1)
         setenv("MALLOC_TRIM_THRESHOLD_", "\(256 << 20)", 1)
+        // One thread: what it frees is kept for it by size, and many pieces of each (mallopt(3)).
+        setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=2000", 1)
         while !running.isEmpty || (next < end && (keepGoing || !hasFailed)) {
             while running.count < jobs, next < end, keepGoing || !hasFailed {
                 let seeds = next..<min(next + Self.chunk, end)

@@ -259,7 +259,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         if turnEnd.isEmpty(phase) { return }
         if phase == .gather && !slices.isEmpty { rests.requestCame(at: now.nanoseconds) }
         let work = turnEnd.take(phase)
-        for step in work { step() }
+        for step in work { step.run() }
         turnEnd.giveBack(work)
     }
 

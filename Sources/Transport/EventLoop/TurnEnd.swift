@@ -4,10 +4,15 @@ import API
 
 /// What was asked for with `atTurnEnd`, on the loop's thread.
 struct TurnEnd {
-    private var gather: [() -> Void] = []
-    private var transmit: [() -> Void] = []
+    /// One piece of work: a bare closure in an array would be packed into another on the heap.
+    struct Work {
+        let run: () -> Void
+    }
+
+    private var gather: [Work] = []
+    private var transmit: [Work] = []
     /// The storage of the batch that ran last, lent to the next.
-    private var spare: [() -> Void] = []
+    private var spare: [Work] = []
 
     var isEmpty: Bool { gather.isEmpty && transmit.isEmpty }
     func isEmpty(_ phase: TurnPhase) -> Bool {
@@ -19,13 +24,13 @@ struct TurnEnd {
 
     mutating func add(_ phase: TurnPhase, _ work: @escaping () -> Void) {
         switch phase {
-        case .gather: gather.append(work)
-        case .transmit: transmit.append(work)
+        case .gather: gather.append(Work(run: work))
+        case .transmit: transmit.append(Work(run: work))
         }
     }
 
     /// Hands out a phase's work; what it adds while it runs comes with the next call.
-    mutating func take(_ phase: TurnPhase) -> [() -> Void] {
+    mutating func take(_ phase: TurnPhase) -> [Work] {
         switch phase {
         case .gather: swap(&gather, &spare)
         case .transmit: swap(&transmit, &spare)
@@ -35,7 +40,7 @@ struct TurnEnd {
     }
 
     /// Takes back the storage of a batch that has run.
-    mutating func giveBack(_ batch: consuming [() -> Void]) {
+    mutating func giveBack(_ batch: consuming [Work]) {
         batch.removeAll(keepingCapacity: true)
         spare = batch
     }

@@ -63,11 +63,20 @@ public struct CallContext: @unchecked Sendable {
 
     /// Calls `body` with the bytes of the first value of `name` (lower case), nil if there is
     /// none; decoded if the name ends in `-bin`.
+    @inlinable
     public func withMetadata<R>(
         _ name: StaticString, _ body: (UnsafeRawBufferPointer?) -> R
     ) -> R {
-        guard isCurrent else { return body(nil) }
-        return stream.metadata.withFirst(name, body)
+        var result: R?
+        visitMetadata(name) { result = body($0) }
+        guard let result else { preconditionFailure("metadata was not shown") }
+        return result
+    }
+
+    /// As `withMetadata`, for results of no type: each call that has a token comes by here.
+    @usableFromInline
+    func visitMetadata(_ name: StaticString, _ body: (UnsafeRawBufferPointer?) -> Void) {
+        if isCurrent { stream.metadata.visitFirst(name, body) } else { body(nil) }
     }
 
     /// All metadata the client sent, in order.

@@ -26,7 +26,7 @@ struct MetadataStore {
     }
 
     /// Calls `body` with the first value of `name`, valid during the call, or nil.
-    func withFirst<R>(_ name: StaticString, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
+    func visitFirst(_ name: StaticString, _ body: (UnsafeRawBufferPointer?) -> Void) {
         bytes.withUnsafeBytes { bytes in
             for entry in entries where entry.nameCount == name.utf8CodeUnitCount {
                 let end = entry.start + entry.nameCount

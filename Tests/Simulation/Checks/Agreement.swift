@@ -13,10 +13,12 @@ final class AgreementCheck {
     /// The revision of users and roles that was last looked at in full.
     private var lastAuth: [SimPlace: UInt64] = [:]
 
+    /// Whether it has applied other entries than when it was last looked at.
+    func isNew(_ place: SimPlace, _ applied: LogIndex) -> Bool { last[place] != applied }
+
     func observe(
         _ place: SimPlace, _ applied: LogIndex, _ revision: Revision, _ auth: AuthSnapshot
     ) {
-        guard last[place] != applied else { return }
         last[place] = applied
         compare(place, applied, auth)
         guard let known = revisions[applied] else {

@@ -14,11 +14,15 @@ final class RaftWatcher {
         let inTerm: Term
     }
 
-    private struct Seen {
-        var inspection: RaftInspection
-        /// Terms of the log's entries behind `first`.
-        var terms: [Term]
-        var first: LogIndex
+    /// Terms of a log's entries behind `first`.
+    private struct SeenLog {
+        var first = LogIndex.zero
+        var terms: [Term] = []
+
+        func term(at index: LogIndex) -> Term? {
+            let place = index.distance(from: first) - 1
+            return place >= 0 && place < terms.count ? terms[place] : nil
+        }
     }
 
     var violated: (String) -> Void = { _ in }
@@ -29,7 +33,9 @@ final class RaftWatcher {
     /// What any member ever took for committed; the first is entry 1.
     private var committed: [Committed] = []
     private var leaders: [Term: SimPlace] = [:]
-    private var seen: [SimPlace: Seen] = [:]
+    /// By place, as of the last turn.
+    private var seen: [RaftInspection?] = []
+    private var logs: [SeenLog] = []
     /// What was in a log at a place of it: equal places are equal, and so is what is before.
     private var entries: [LogPosition: (digest: UInt64, before: Term)] = [:]
     private(set) var elections = 0
@@ -37,30 +43,37 @@ final class RaftWatcher {
     var committedThrough: LogIndex { LogIndex(UInt64(committed.count)) }
 
     /// The process of this place is gone.
-    func forget(_ place: SimPlace) { seen[place] = nil }
+    func forget(_ place: SimPlace) {
+        if place < seen.count { seen[place] = nil }
+    }
 
     /// - Returns: whether anything is other than before.
     func observe(_ place: SimPlace, _ raft: isolated RaftNode) -> Bool {
         let now = raft.inspection
+        while seen.count <= place {
+            seen.append(nil)
+            logs.append(SeenLog())
+        }
         let old = seen[place]
-        guard now != old?.inspection else { return false }
-        if let old, now.term < old.inspection.term {
+        guard now != old else { return false }
+        seen[place] = now
+        if let old, now.term < old.term {
             violated("the term of m\(place) fell to \(now.term.rawValue)")
         }
-        if let old, now.committed < old.inspection.committed {
-            violated("m\(place) takes back that \(old.inspection.committed.rawValue) is committed")
+        if let old, now.committed < old.committed {
+            violated("m\(place) takes back that \(old.committed.rawValue) is committed")
         }
-        if let old, now.applied < old.inspection.applied {
-            violated("m\(place) takes back that \(old.inspection.applied.rawValue) is applied")
+        if let old, now.applied < old.applied {
+            violated("m\(place) takes back that \(old.applied.rawValue) is applied")
         }
         if now.applied > now.committed { violated("m\(place) applies what is not committed") }
-        if now.role == .follower, now.vote != .none, now.vote != old?.inspection.vote {
+        if now.role == .follower, now.vote != .none, now.vote != old?.vote {
             voted?(place)
         }
         checkLog(place, now, old, raft)
         checkCommit(place, now, old, raft)
         if now.role == .leader {
-            if old?.inspection.role != .leader || old?.inspection.term != now.term {
+            if old?.role != .leader || old?.term != now.term {
                 checkElection(place, now, raft)
             }
             checkChanges(place, now, raft)
@@ -72,54 +85,41 @@ final class RaftWatcher {
     // MARK: Log matching
 
     private func checkLog(
-        _ place: SimPlace, _ now: RaftInspection, _ old: Seen?, _ raft: isolated RaftNode
+        _ place: SimPlace, _ now: RaftInspection, _ old: RaftInspection?, _ raft: isolated RaftNode
     ) {
-        var seen: Seen
-        if let old, now.compacted.index >= old.first,
-            now.compacted.index <= old.inspection.end.index
-        {
-            seen = old
+        let compacted = now.compacted.index
+        if let old, compacted >= logs[place].first, compacted <= old.end.index {
+            guard now.end != old.end else { return }
             // Where the log still is as it was.
-            var same = min(old.inspection.end.index, now.end.index)
-            if now.end != old.inspection.end {
-                while same > now.compacted.index, raft.term(at: same) != self.term(at: same, seen) {
-                    same = same.previous
-                }
-                let kept = same.distance(from: seen.first)
-                if kept < seen.terms.count { seen.terms.removeLast(seen.terms.count - kept) }
-                add(
-                    raft.entries(after: same, through: now.end.index), after: same, to: &seen,
-                    place, now)
+            var same = min(old.end.index, now.end.index)
+            while same > compacted, raft.term(at: same) != logs[place].term(at: same) {
+                same = same.previous
             }
+            let kept = same.distance(from: logs[place].first)
+            let dropped = logs[place].terms.count - kept
+            if dropped > 0 { logs[place].terms.removeLast(dropped) }
+            add(raft.entries(after: same, through: now.end.index), after: same, place, now)
         } else {
-            seen = Seen(inspection: now, terms: [], first: now.compacted.index)
+            logs[place] = SeenLog(first: compacted)
             add(
-                raft.entries(after: now.compacted.index, through: now.end.index),
-                after: now.compacted.index, to: &seen, place, now)
+                raft.entries(after: compacted, through: now.end.index), after: compacted, place,
+                now)
         }
-        seen.inspection = now
-        self.seen[place] = seen
     }
 
     /// What a log has forgotten, once everything was checked. Not at every step: it moves the rest.
     private func trim(_ place: SimPlace, through compacted: LogIndex) {
-        guard let first = seen[place]?.first else { return }
-        let forgotten = compacted.distance(from: first)
+        let forgotten = compacted.distance(from: logs[place].first)
         guard forgotten > 1000 else { return }
-        seen[place]?.terms.removeFirst(forgotten)
-        seen[place]?.first = compacted
-    }
-
-    private func term(at index: LogIndex, _ seen: Seen) -> Term? {
-        let place = index.distance(from: seen.first) - 1
-        return place >= 0 && place < seen.terms.count ? seen.terms[place] : nil
+        logs[place].terms.removeFirst(forgotten)
+        logs[place].first = compacted
     }
 
     private func add(
-        _ added: [Entry], after: LogIndex, to seen: inout Seen, _ place: SimPlace,
-        _ now: RaftInspection
+        _ added: [Entry], after: LogIndex, _ place: SimPlace, _ now: RaftInspection
     ) {
-        var before = after == now.compacted.index ? now.compacted.term : term(at: after, seen)
+        var before =
+            after == now.compacted.index ? now.compacted.term : logs[place].term(at: after)
         for entry in added {
             let position = LogPosition(index: entry.index, term: entry.term)
             let digest = Self.digest(entry)
@@ -134,7 +134,7 @@ final class RaftWatcher {
                 entries[position] = (digest, before)
             }
             before = entry.term
-            seen.terms.append(entry.term)
+            logs[place].terms.append(entry.term)
         }
     }
 
@@ -186,9 +186,9 @@ final class RaftWatcher {
     // MARK: State machine safety
 
     private func checkCommit(
-        _ place: SimPlace, _ now: RaftInspection, _ old: Seen?, _ raft: isolated RaftNode
+        _ place: SimPlace, _ now: RaftInspection, _ old: RaftInspection?, _ raft: isolated RaftNode
     ) {
-        let from = max(old?.inspection.committed ?? .zero, now.compacted.index)
+        let from = max(old?.committed ?? .zero, now.compacted.index)
         guard now.committed > from else { return }
         fillGap(through: from, place, now)
         for entry in raft.entries(after: from, through: now.committed) {
@@ -209,8 +209,7 @@ final class RaftWatcher {
 
     /// Much was committed in one step, and some of it forgotten in the same: it was seen before.
     private func fillGap(through index: LogIndex, _ place: SimPlace, _ now: RaftInspection) {
-        while committedThrough < index, let seen = seen[place],
-            let term = term(at: committedThrough.next, seen),
+        while committedThrough < index, let term = logs[place].term(at: committedThrough.next),
             let known = entries[LogPosition(index: committedThrough.next, term: term)]
         {
             committed.append(Committed(term: term, digest: known.digest, inTerm: now.term))

@@ -162,6 +162,7 @@ public final class SimCluster: @unchecked Sendable {
             let (applied, revision) = member.store.assumeIsolated {
                 ($0.appliedIndex, $0.revision)
             }
+            guard agreement.isNew(place, applied) else { return }
             agreement.observe(
                 place, applied, revision,
                 member.applier.authority.assumeIsolated { $0.snapshot })

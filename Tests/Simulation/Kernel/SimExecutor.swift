@@ -6,16 +6,32 @@
 import API
 
 /// `@unchecked Sendable`: the world has one thread.
+final class SimTimer: TimerHandle, @unchecked Sendable {
+    private var work: (() -> Void)?
+    var isSet: Bool { work != nil }
+
+    init(_ work: @escaping () -> Void) { self.work = work }
+
+    func cancel() { work = nil }
+
+    func fire() {
+        let work = work
+        self.work = nil
+        work?()
+    }
+}
+
+/// `@unchecked Sendable`: the world has one thread.
 final class SimExecutor: ActorExecutor, @unchecked Sendable {
     private enum Work {
         case job(UnownedJob)
         case closure(() -> Void)
+        case timer(SimTimer)
     }
 
-    private final class Timer: TimerHandle, @unchecked Sendable {
-        var work: (() -> Void)?
-        init(_ work: @escaping () -> Void) { self.work = work }
-        func cancel() { work = nil }
+    /// At the end of a turn: a bare closure in an array would be packed into another.
+    private struct LastWork {
+        let run: () -> Void
     }
 
     let host: SimHost
@@ -24,8 +40,10 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
     private var queue: [Work] = []
     private var spare: [Work] = []
     private var slices: [() -> Void] = []
-    private var gathers: [() -> Void] = []
-    private var transmits: [() -> Void] = []
+    private var gathers: [LastWork] = []
+    private var transmits: [LastWork] = []
+    /// Empty, with room.
+    private var lastSpare: [LastWork] = []
     private var isQueued = false
     private var isDead = false
     /// How long a turn in which something is done blocks its thread, where turns do.
@@ -56,7 +74,7 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         endTurn()
         kernel.current = outer
         if busyUntil > kernel.time {
-            kernel.at(busyUntil) { [self] in checkRunnable() }
+            kernel.at(busyUntil, .wake(self))
         } else {
             checkRunnable()
         }
@@ -70,7 +88,7 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         defer {
             endTurn()
             kernel.current = outer
-            if busyUntil > kernel.time { kernel.at(busyUntil) { [self] in checkRunnable() } }
+            if busyUntil > kernel.time { kernel.at(busyUntil, .wake(self)) }
         }
         return try body()
     }
@@ -81,27 +99,40 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
                 gathers = []
                 transmits = []
             } else if gathers.isEmpty {
-                let now = transmits
-                transmits = []
-                for (place, work) in now.enumerated() {
-                    work()
+                let now = take(&transmits)
+                for place in now.indices {
+                    now[place].run()
                     if !gathers.isEmpty {
                         transmits.insert(contentsOf: now[(place + 1)...], at: 0)
                         break
                     }
                 }
+                giveBack(now)
             } else {
-                let now = gathers
-                gathers = []
-                for work in now { work() }
+                let now = take(&gathers)
+                for work in now { work.run() }
+                giveBack(now)
             }
         }
+    }
+
+    private func take(_ works: inout [LastWork]) -> [LastWork] {
+        let taken = works
+        works = lastSpare
+        lastSpare = []
+        return taken
+    }
+
+    private func giveBack(_ works: consuming [LastWork]) {
+        works.removeAll(keepingCapacity: true)
+        lastSpare = works
     }
 
     private func run(_ work: Work) {
         switch work {
         case .job(let job): job.runSynchronously(on: asUnownedSerialExecutor())
         case .closure(let closure): closure()
+        case .timer(let timer): timer.fire()
         }
     }
 
@@ -169,8 +200,8 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         precondition(isCurrent, "atTurnEnd from outside")
         guard !isDead else { return }
         switch phase {
-        case .gather: gathers.append(work)
-        case .transmit: transmits.append(work)
+        case .gather: gathers.append(LastWork(run: work))
+        case .transmit: transmits.append(LastWork(run: work))
         }
     }
 
@@ -181,18 +212,15 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         -> any TimerHandle
     {
         precondition(isCurrent, "schedule from outside")
-        let timer = Timer(work)
-        guard !isDead else { return timer }
-        kernel.after(host.worldDelay(nanoseconds)) { [self] in
-            guard !isDead, timer.work != nil else { return }
-            queue.append(
-                .closure {
-                    let work = timer.work
-                    timer.work = nil
-                    work?()
-                })
-            checkRunnable()
-        }
+        let timer = SimTimer(work)
+        if !isDead { kernel.at(kernel.time + host.worldDelay(nanoseconds), .timer(timer, self)) }
         return timer
+    }
+
+    /// The time of `timer` has come: its work waits for a turn as all else does.
+    func fire(_ timer: SimTimer) {
+        guard !isDead, timer.isSet else { return }
+        queue.append(.timer(timer))
+        checkRunnable()
     }
 }

@@ -32,7 +32,7 @@ public final class SimKernel: @unchecked Sendable {
     private struct Event: Comparable {
         let due: UInt64
         let order: UInt64
-        let work: () -> Void
+        let work: EventWork
         static func < (a: Self, b: Self) -> Bool { (a.due, a.order) < (b.due, b.order) }
         static func == (a: Self, b: Self) -> Bool { a.order == b.order }
     }
@@ -44,7 +44,9 @@ public final class SimKernel: @unchecked Sendable {
 
     /// Calls `work` at `due`, in no executor's turn; at once if that has passed, but not before this
     /// returns.
-    public func at(_ due: UInt64, _ work: @escaping () -> Void) {
+    public func at(_ due: UInt64, _ work: @escaping () -> Void) { at(due, .call(work)) }
+
+    func at(_ due: UInt64, _ work: EventWork) {
         eventsMade += 1
         events.insert(Event(due: max(due, time), order: eventsMade, work: work))
     }
@@ -88,7 +90,22 @@ public final class SimKernel: @unchecked Sendable {
             time = event.due
             stepsAtThisTime = 0
         }
-        event.work()
+        switch event.work {
+        case .call(let work): work()
+        case .wake(let executor): executor.checkRunnable()
+        case .timer(let timer, let executor): executor.fire(timer)
+        case .arrival(let pipe): pipe.arrive()
+        }
         return .ran
     }
+}
+
+/// What happens at a time. The commonest are no closures: each of these takes memory.
+enum EventWork {
+    case call(() -> Void)
+    /// The executor's thread is not blocked any more.
+    case wake(SimExecutor)
+    case timer(SimTimer, SimExecutor)
+    /// The first that is under way in the pipe has arrived.
+    case arrival(SimPipe)
 }

@@ -215,17 +215,20 @@ final class SimPipe {
     private func move() {
         guard let first = items.first else { return }
         isMoving = true
-        network.kernel.at(first.arrival) { [self] in
-            isMoving = false
-            guard !items.isEmpty else { return }
-            if network.isCut(from, to) {
-                isStalled = true
-                return network.stall(self)
-            }
-            let item = items.removeFirst().item
-            deliver(item)
-            move()
+        network.kernel.at(first.arrival, .arrival(self))
+    }
+
+    /// The first that is under way is there, if nothing is in its way.
+    func arrive() {
+        isMoving = false
+        guard !items.isEmpty else { return }
+        if network.isCut(from, to) {
+            isStalled = true
+            return network.stall(self)
         }
+        let item = items.removeFirst().item
+        deliver(item)
+        move()
     }
 
     /// The cut is healed: the sender tries again in a while.
