@@ -79,11 +79,12 @@ public final class MetricsRegistry: Sendable {
     ) -> Source {
         let key = Exposition.written(labels)
         return families.withLock { families in
-            var family = families[name] ?? Family(kind: kind, help: help)
-            precondition(family.kind == kind, "\(name) is a \(family.kind.rawValue)")
-            let source = family.series[key] ?? make()
-            family.series[key] = source
-            families[name] = family
+            if let family = families[name] {
+                precondition(family.kind == kind, "\(name) is a \(family.kind.rawValue)")
+                if let known = family.series[key] { return known }
+            }
+            let source = make()
+            families[name, default: Family(kind: kind, help: help)].series[key] = source
             return source
         }
     }

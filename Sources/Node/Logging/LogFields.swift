@@ -22,6 +22,22 @@ public enum LogValue: Sendable, ExpressibleByStringLiteral, ExpressibleByBoolean
     public init(integerLiteral value: Int64) { self = .int(value) }
 }
 
+extension LogValue: CustomStringConvertible {
+    /// For other log handlers than ours.
+    public var description: String {
+        switch self {
+        case .string(let text): text
+        case .int(let number): String(number)
+        case .uint(let number): String(number)
+        case .double(let number): "\(number)"
+        case .bool(let isTrue): isTrue ? "true" : "false"
+        case .strings(let texts): "[" + texts.joined(separator: ", ") + "]"
+        case .duration(let nanoseconds):
+            GoNotation.text(durationNanoseconds: Int64(clamping: nanoseconds))
+        }
+    }
+}
+
 /// An ordered list of fields.
 public struct LogFields: Sendable, ExpressibleByDictionaryLiteral, CustomStringConvertible {
     public private(set) var pairs: [(name: String, value: LogValue)]
@@ -34,7 +50,7 @@ public struct LogFields: Sendable, ExpressibleByDictionaryLiteral, CustomStringC
 
     /// For other log handlers than ours.
     public var description: String {
-        pairs.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+        pairs.map { $0.name + "=" + $0.value.description }.joined(separator: " ")
     }
 
     /// The metadata key under which fields travel; no field has this name.

@@ -59,14 +59,14 @@ public final class Trace: @unchecked Sendable {
 
     /// - Parameter text: without what differs from run to run, such as the name of a directory.
     func add(_ source: String, _ text: String) {
-        var text = text
-        if let hidden { hide(hidden, in: &text) }
+        let text = shown(text)
         for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         keep(source, text)
     }
 
     /// By bytes, as this is asked of every line.
-    private func hide(_ part: String, in text: inout String) {
+    private func shown(_ text: String) -> String {
+        guard let part = hidden else { return text }
         var shown: String?
         text.withCString { line in
             var rest = line
@@ -78,13 +78,13 @@ public final class Trace: @unchecked Sendable {
             }
             shown? += String(cString: rest)
         }
-        if let shown { text = shown }
+        return shown ?? text
     }
 
     /// As `add`, for what is said so often that it is made into text only to be read.
     func addDetail(_ source: String, _ text: () -> String) {
         mix(1)
-        if isDetailed { keep(source, text()) }
+        if isDetailed { keep(source, shown(text())) }
     }
 
     private func keep(_ source: String, _ text: String) {

@@ -18,7 +18,8 @@ final class SimStream: ByteStream, @unchecked Sendable {
     private let network: SimNetwork
     let place: SimPlace
     private let otherPlace: SimPlace
-    private weak var other: SimStream?
+    /// The other end, while both are open.
+    private var other: SimStream?
     /// The life of the place that this end belongs to.
     private let life: Int
     private var pipe: SimPipe?
@@ -64,12 +65,7 @@ final class SimStream: ByteStream, @unchecked Sendable {
     func die(tells: Bool) {
         guard state != .closed else { return }
         if tells { other?.otherDied() }
-        state = .closed
-        pipe = nil
-        // For those who still hold it.
-        untoldEnd = .some(nil)
-        outgoing = []
-        incoming = []
+        close(nil)
     }
 
     private init(
@@ -209,13 +205,20 @@ final class SimStream: ByteStream, @unchecked Sendable {
     }
 
     private func finish(_ error: TransportError?) {
+        close(error)
+        tellEnd()
+    }
+
+    private func close(_ error: TransportError?) {
         state = .closed
         isReading = false
         outgoing = []
         incoming = []
         pipe = nil
+        other?.other = nil
+        other = nil
+        // For those who still hold it, and are told as soon as somebody listens.
         untoldEnd = .some(error)
-        tellEnd()
     }
 
     private func tellEnd() {
