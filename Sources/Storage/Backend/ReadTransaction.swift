@@ -100,10 +100,16 @@ struct ReadTransaction: ~Copyable {
         let handle = environment.handle(of: table)
         var failure: BackendError?
         var count = 0
+        var last = UnsafeRawBufferPointer(start: nil, count: 0)
         let isWhole = try walk(handle, from: start, "scan table \(table.name)") { key, stored in
             do throws(BackendError) {
+                let value = try value(table, key, stored)
+                guard count == 0 || Bytes.compare(last, key) < 0 else {
+                    throw damaged("\(Self.name(of: key, in: table)) is out of order")
+                }
+                last = key
                 count += 1
-                return visit(key, try value(table, key, stored))
+                return visit(key, value)
             } catch {
                 failure = error
                 return false

@@ -47,6 +47,18 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         guard canRun else { return }
         let outer = kernel.current
         kernel.current = self
+        var isOver = true
+        if host.mayEndInTurn { isOver = TurnThread.run(turn) } else { turn() }
+        kernel.current = outer
+        guard isOver else { return }
+        if busyUntil > kernel.time {
+            kernel.at(busyUntil) { [self] in checkRunnable() }
+        } else {
+            checkRunnable()
+        }
+    }
+
+    private func turn() {
         // What it says to others reaches them when the time is over.
         if let turnTime { block(turnTime()) }
         swap(&queue, &spare)
@@ -54,12 +66,6 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         spare.removeAll(keepingCapacity: true)
         if !slices.isEmpty, !isDead, queue.isEmpty { slices.removeFirst()() }
         endTurn()
-        kernel.current = outer
-        if busyUntil > kernel.time {
-            kernel.at(busyUntil) { [self] in checkRunnable() }
-        } else {
-            checkRunnable()
-        }
     }
 
     /// Runs `body` as a turn of this executor, at once: where the world reaches in.
