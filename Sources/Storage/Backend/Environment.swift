@@ -137,7 +137,7 @@ final class Environment: @unchecked Sendable {
     }
 
     /// What is left to do: nothing in the file is repaired by guessing.
-    private static let advice =
+    static let advice =
         "the member cannot go on from this file: remove it from its cluster and add it again with "
         + "an empty data directory, or restore a backup"
 

@@ -43,6 +43,9 @@ enum StoredRecord {
         let count = stored.count - checksumBytes
         guard count >= 0 else { return nil }
         let value = UnsafeRawBufferPointer(rebasing: stored[..<count])
+        #if CAIRN_BUGS
+            if DeliberateBug.made == .serveSpoiltRecords { return value }
+        #endif
         guard stored.littleEndian(at: count, as: UInt32.self) == sum(table, key, value) else {
             return nil
         }

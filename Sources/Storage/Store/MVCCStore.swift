@@ -134,7 +134,7 @@ package actor MVCCStore {
 
     /// What the index knows is not in the file, or is not what the index says of it.
     func damaged(_ position: RevisionPosition, _ reason: String) -> StoreError {
-        let error = StoreError.damaged(position, reason)
+        let error = StoreError.damaged(position, reason + "; " + Environment.advice)
         records.environment.reports.report(error)
         return error
     }
