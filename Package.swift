@@ -124,7 +124,7 @@ let package = Package(
             ], path: "Tests/Chaos", swiftSettings: swiftSettings),
 
         // What several test targets share: a deterministic executor, seeded chance.
-        library("TestSupport", path: "Tests/TestSupport", ["API", "Transport", "CSSL"]),
+        library("TestSupport", path: "Tests/TestSupport", ["API", "Transport", "CLMDB", "CSSL"]),
         // Networks that can be cut and links that are slow, for members in processes.
         library("Faults", path: "Tests/Faults", []),
         // Histories of what clients saw, and whether a correct store could have made them.
@@ -156,7 +156,7 @@ let package = Package(
         tests("Checkers", ["Checkers", "TestSupport"]),
         tests("Transport", ["Transport", "API", "TestSupport"]),
         tests("Consensus", ["Consensus", "API", "TestSupport"], resources: ["Scenarios"]),
-        tests("Storage", ["Storage", "API"]),
+        tests("Storage", ["Storage", "API", "TestSupport"]),
         tests("WAL", ["Storage", "API", "CSupport"], resources: ["Fixtures"]),
         tests("Services", ["Services", "API", "Storage", "Consensus", "Transport", "TestSupport"]),
         tests(

@@ -26,6 +26,8 @@
         case applyTwice = "apply-twice"
         /// Now and then a commit of the store is without the index it comes to.
         case loseConsistentIndex = "lose-consistent-index"
+        /// Records of the store are shown as the disk gives them back.
+        case serveSpoiltRecords = "serve-spoilt-records"
         /// A watcher that resumes misses the first revision.
         case dropEventOnResume = "drop-event-on-resume"
         /// A transaction's events are told in another order than it made them.

@@ -117,6 +117,8 @@ struct MemberActors: Sendable {
             CorruptionSettings(configuration), of: applier, on: executor
         ) { [events] in events.corruption($0) }
         applier.assumeIsolated { [raft] in $0.attach(raft) }
+        // Until here, damage keeps the member from starting.
+        store.assumeIsolated { [events] in $0.observeDamage { events.storeIsDamaged($0) } }
     }
 
     /// Lets all go that acts by itself. On the executor.

@@ -296,6 +296,14 @@ final class MemberEvents: ApplierEvents {
         cannotServe(failure)
     }
 
+    /// The store's file is not as it was written. From any thread.
+    func storeIsDamaged(_ error: StoreError) -> Never {
+        logger.critical(
+            "the store's file is damaged; the member stops before anything of it is served",
+            metadata: .fields(["error": .string("\(error)")]))
+        fail("\(error)")
+    }
+
     func cannotApply(_ index: LogIndex, _ reason: String) -> Never {
         logger.critical(
             "cannot apply an entry; the member stops, for no later one may be applied",

@@ -42,6 +42,7 @@ public final class MemberServer: Sendable {
                 try Bootstrap(configuration, tls, logger: logger).firstMembers(on: executors.main)
             }
             recovery.observeSnapshot = { metrics.disk.savedSnapshot($0, sync: $1, total: $2) }
+            recovery.observeConversion = { $0.log(to: logger) }
             let recovered = try recovery.open()
             recovered.describe(configuration, to: logger)
             metrics.setIdentity(recovered.identity.member)

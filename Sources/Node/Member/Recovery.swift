@@ -87,6 +87,8 @@ struct Recovery {
     let observeSync: @Sendable (UInt64) -> Void
     let observeWrite: @Sendable (UInt64) -> Void
     var observeSnapshot: (@Sendable (UInt64, UInt64, UInt64) -> Void)?
+    /// Told when the store's file is an earlier version's.
+    var observeConversion: @Sendable (ConversionEvent) -> Void = { _ in }
     /// Who belongs to the cluster, asked of a member that has no data yet.
     let firstMembers: () throws -> FirstMembers
     private var files: any FileSystem { capabilities.files }
@@ -319,11 +321,13 @@ struct Recovery {
     }
 
     private var storeConfiguration: StoreConfiguration {
-        StoreConfiguration(
+        var store = StoreConfiguration(
             path: configuration.storePath,
             quotaBytes: configuration.storage.quotaBytes ?? -1,
             batchIntervalNanoseconds: configuration.storage.batchIntervalNanoseconds,
             batchLimit: configuration.storage.batchLimit)
+        store.observeConversion = observeConversion
+        return store
     }
 
     private func openStore() throws(StoreError) -> (store: MVCCStore, summary: StoreSummary) {

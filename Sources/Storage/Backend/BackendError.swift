@@ -25,10 +25,13 @@ public struct BackendError: Error, Hashable, Sendable, CustomStringConvertible {
     /// LMDB's return code: negative is its own, positive an errno.
     public let code: Int32
     public let kind: Kind
+    /// What LMDB has no words for.
+    private let detail: String?
 
     init(_ operation: String, code: Int32) {
         self.operation = operation
         self.code = code
+        detail = nil
         kind =
             switch code {
             case MDB_MAP_FULL: .mapFull
@@ -44,18 +47,27 @@ public struct BackendError: Error, Hashable, Sendable, CustomStringConvertible {
     private init(failedBefore first: BackendError) {
         operation = first.operation
         code = first.code
+        detail = first.detail
         kind = .failedBefore
+    }
+
+    /// The file at `path` holds what was never written: `detail` says where and what.
+    init(damaged path: String, _ detail: String) {
+        operation = "read \(path)"
+        code = MDB_CORRUPTED
+        kind = .damaged
+        self.detail = detail
     }
 
     /// The answer to everything that comes after this failure.
     var asEarlierFailure: BackendError { BackendError(failedBefore: self) }
 
-    /// The reason in LMDB's words.
-    public var reason: String { String(cString: mdb_strerror(code)) }
+    /// The reason, in LMDB's words if it is LMDB's.
+    public var reason: String { detail ?? String(cString: mdb_strerror(code)) }
 
     public var description: String {
         let what = kind == .failedBefore ? "refused since it failed to" : "failed to"
-        return "store \(what) \(operation): \(reason) (\(code))"
+        return "store \(what) \(operation): \(reason)\(detail == nil ? " (\(code))" : "")"
     }
 }
 

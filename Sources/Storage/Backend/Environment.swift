@@ -34,8 +34,15 @@ final class Environment: @unchecked Sendable {
     let handle: OpaquePointer
     /// Where the file is, or will be once it takes the place of the one it is a copy of.
     let path: String
+    /// Whether each record has one (StoredRecord). Without, the file is an earlier version's, and is
+    /// read only.
+    let hasChecksums: Bool
+    /// Told of damage that is found in what is read.
+    let reports: DamageReports
     private let tables: [MDB_dbi]
     private let pageSize: Int64
+    /// By how much the file ended before its last page when it was opened.
+    private let missingBytes: Int64
 
     /// Opens or creates the file at `path`, whose directory exists, with all tables in it.
     ///
@@ -66,24 +73,33 @@ final class Environment: @unchecked Sendable {
     convenience init(copyOf other: Environment, at place: String) throws(BackendError) {
         var info = MDB_envinfo()
         try check(mdb_env_info(other.handle, &info), "measure")
-        try self.init(opening: place, as: other.path, mapBytes: Int(info.me_mapsize))
+        try self.init(
+            opening: place, as: other.path, mapBytes: Int(info.me_mapsize), reports: other.reports)
     }
 
-    private init(opening place: String, as path: String, mapBytes: Int) throws(BackendError) {
+    private init(
+        opening place: String, as path: String, mapBytes: Int,
+        reports: DamageReports = DamageReports()
+    ) throws(BackendError) {
         self.path = path
+        self.reports = reports
         let isNew = access(place, F_OK) != 0
         handle = try Self.open(place, mapBytes: mapBytes)
+        var missingBytes: Int64 = 0
         do throws(BackendError) {
             var statistics = MDB_stat()
             try check(mdb_env_stat(handle, &statistics), "open \(path)")
             pageSize = Int64(statistics.ms_psize)
             // Slots of readers that died with an earlier process would pin their pages forever.
             try check(mdb_reader_check(handle, nil), "clear stale readers of \(path)")
-            tables = try Self.openTables(handle)
+            missingBytes = try Self.coverMap(handle)
+            self.missingBytes = missingBytes
+            (tables, hasChecksums) = try Self.openTables(handle, of: path)
             if isNew { try Self.syncDirectory(of: place) }
         } catch {
             mdb_env_close(handle)
-            throw error
+            guard missingBytes > 0, error.kind == .damaged else { throw error }
+            throw Self.damage("cannot \(error.operation): \(error.reason)", path, missingBytes)
         }
     }
 
@@ -109,6 +125,21 @@ final class Environment: @unchecked Sendable {
         try check(mdb_env_sync(handle, 1), "sync \(path)")
         try check(mdb_env_set_flags(handle, UInt32(MDB_NOSYNC), 0), "sync \(path)")
     }
+
+    /// What to throw when the file is not as it was written.
+    func damage(_ detail: String) -> BackendError { Self.damage(detail, path, missingBytes) }
+
+    private static func damage(
+        _ detail: String, _ path: String, _ missingBytes: Int64
+    ) -> BackendError {
+        let size = missingBytes == 0 ? "" : "; the file is \(missingBytes) bytes too short"
+        return BackendError(damaged: path, detail + size + "; " + advice)
+    }
+
+    /// What is left to do: nothing in the file is repaired by guessing.
+    static let advice =
+        "the member cannot go on from this file: remove it from its cluster and add it again with "
+        + "an empty data directory, or restore a backup"
 
     func handle(of table: Table) -> MDB_dbi { tables[table.rawValue] }
 
@@ -144,7 +175,7 @@ final class Environment: @unchecked Sendable {
             guard let environment = created else {
                 throw BackendError("create environment", code: ENOMEM)
             }
-            var code = mdb_env_set_maxdbs(environment, MDB_dbi(Table.allCases.count))
+            var code = mdb_env_set_maxdbs(environment, MDB_dbi(FileFormat.tableCount))
             if code == MDB_SUCCESS { code = mdb_env_set_mapsize(environment, bytes) }
             if code == MDB_SUCCESS {
                 code = mdb_env_open(environment, path, UInt32(MDB_NOSUBDIR | MDB_NOTLS), 0o600)
@@ -158,25 +189,61 @@ final class Environment: @unchecked Sendable {
         }
     }
 
-    private static func openTables(_ environment: OpaquePointer) throws(BackendError) -> [MDB_dbi] {
+    /// Whoever reads the map behind the file's end is killed by the system (SIGBUS), so a file that is
+    /// too short becomes one that lacks the contents of its last pages: LMDB takes no page of zeros
+    /// for one of its own, and no checksum is 0.
+    ///
+    /// Why not refuse it here? LMDB does not write pages that a transaction has taken at the end and
+    /// freed again, but counts them (mdb.c, P_LOOSE; `mdb_env_copyfd0` looks out for it): a file may
+    /// be short and whole. What is missing is found by reading, which a start does.
+    /// - Returns: how much was missing, in bytes.
+    private static func coverMap(_ environment: OpaquePointer) throws(BackendError) -> Int64 {
+        var info = MDB_envinfo()
+        var statistics = MDB_stat()
+        var descriptor: Int32 = -1
+        var file = stat()
+        try check(mdb_env_info(environment, &info), "measure")
+        try check(mdb_env_stat(environment, &statistics), "measure")
+        try check(mdb_env_get_fd(environment, &descriptor), "measure")
+        guard fstat(descriptor, &file) == 0 else { throw BackendError("measure", code: errno) }
+        let expected = (Int64(info.me_last_pgno) + 1) * Int64(statistics.ms_psize)
+        let size = Int64(file.st_size)
+        guard size < expected else { return 0 }
+        guard ftruncate(descriptor, Int(expected)) == 0 else {
+            throw BackendError("make up for missing pages", code: errno)
+        }
+        return expected - size
+    }
+
+    /// - Returns: handles by number, and whether records have checksums.
+    private static func openTables(
+        _ environment: OpaquePointer, of path: String
+    ) throws(BackendError) -> (tables: [MDB_dbi], hasChecksums: Bool) {
         var begun: OpaquePointer?
         try check(mdb_txn_begin(environment, nil, 0, &begun), "begin")
         do throws(BackendError) {
+            let names = try FileFormat.tableNames(begun)
+            let hasChecksums = try FileFormat.hasChecksums(names, at: path)
+            if hasChecksums { _ = try openTable(FileFormat.mark, begun) }
             var handles: [MDB_dbi] = []
-            for table in Table.allCases {
-                var handle = MDB_dbi()
-                let code = mdb_dbi_open(begun, table.name, UInt32(MDB_CREATE), &handle)
-                try check(code, "open table \(table.name)")
-                handles.append(handle)
-            }
+            for table in Table.allCases { handles.append(try openTable(table.name, begun)) }
             let code = mdb_txn_commit(begun)
             begun = nil
             try check(code, "create tables")
-            return handles
+            return (handles, hasChecksums)
         } catch {
             mdb_txn_abort(begun)
             throw error
         }
+    }
+
+    private static func openTable(
+        _ name: String, _ transaction: OpaquePointer?
+    ) throws(BackendError) -> MDB_dbi {
+        var handle = MDB_dbi()
+        let code = mdb_dbi_open(transaction, name, UInt32(MDB_CREATE), &handle)
+        try check(code, "open table \(name)")
+        return handle
     }
 
     func syncDirectory() throws(BackendError) { try Self.syncDirectory(of: path) }

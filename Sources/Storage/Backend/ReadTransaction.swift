@@ -33,7 +33,8 @@ struct ReadTransaction: ~Copyable {
         try check(mdb_txn_renew(handle), "renew reading")
     }
 
-    /// The value of `key`, nil if there is none. The bytes are the file's own, valid until the view
+    /// The value of `key`, nil if there is none; never another than was written: a record that does
+    /// not match its checksum is an error here and in all that follows. The bytes are the file's own, valid until the view
     /// is renewed or gone.
     @inline(__always)
     func get(
@@ -43,8 +44,51 @@ struct ReadTransaction: ~Copyable {
         var found = MDB_val()
         let code = mdb_get(handle, environment.handle(of: table), &wanted, &found)
         if code == MDB_NOTFOUND { return nil }
-        try check(code, "read table \(table.name)")
-        return UnsafeRawBufferPointer(found)
+        try checkRead(code, "read table \(table.name)")
+        return try value(table, key, UnsafeRawBufferPointer(found))
+    }
+
+    /// What was written in the place of `stored`, which was found under `key`.
+    @inline(__always)
+    private func value(
+        _ table: Table, _ key: UnsafeRawBufferPointer, _ stored: UnsafeRawBufferPointer
+    ) throws(BackendError) -> UnsafeRawBufferPointer {
+        guard environment.hasChecksums else { return stored }
+        guard let value = StoredRecord.value(table, key, stored) else {
+            throw damaged("\(Self.name(of: key, in: table)) does not match its checksum")
+        }
+        return value
+    }
+
+    /// A record as an operator can look for it.
+    private static func name(of key: UnsafeRawBufferPointer, in table: Table) -> String {
+        let name: String
+        if table == .key, let record = RecordKey(decoding: key) {
+            let position = record.position
+            name = "of revision \(position.main.rawValue).\(position.sub)"
+        } else if key.allSatisfy({ (0x20..<0x7f).contains($0) }) {
+            name = "\"\(String(decoding: key, as: UTF8.self))\""
+        } else {
+            name = "\([UInt8](key))"
+        }
+        return "record \(name) of table \(table.name)"
+    }
+
+    /// The file is not as it was written. Whoever is told of damage knows when this returns.
+    private func damaged(_ detail: String) -> BackendError {
+        let error = environment.damage(detail)
+        environment.reports.report(.backend(error))
+        return error
+    }
+
+    @inline(__always)
+    private func checkRead(
+        _ code: Int32, _ operation: @autoclosure () -> String
+    ) throws(BackendError) {
+        guard code == MDB_SUCCESS else {
+            let error = BackendError(operation(), code: code)
+            throw error.kind == .damaged ? damaged("cannot \(operation()): \(error.reason)") : error
+        }
     }
 
     /// Calls `visit` with the records of `table` in order of their keys, from `start` on if given,
@@ -53,7 +97,37 @@ struct ReadTransaction: ~Copyable {
         in table: Table, from start: [UInt8]? = nil,
         _ visit: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
     ) throws(BackendError) {
-        try walk(environment.handle(of: table), from: start, "scan table \(table.name)", visit)
+        let handle = environment.handle(of: table)
+        var failure: BackendError?
+        var count = 0
+        var last = UnsafeRawBufferPointer(start: nil, count: 0)
+        let isWhole = try walk(handle, from: start, "scan table \(table.name)") { key, stored in
+            do throws(BackendError) {
+                let value = try value(table, key, stored)
+                guard count == 0 || Bytes.compare(last, key) < 0 else {
+                    throw damaged("\(Self.name(of: key, in: table)) is out of order")
+                }
+                last = key
+                count += 1
+                return visit(key, value)
+            } catch {
+                failure = error
+                return false
+            }
+        }
+        if let failure { throw failure }
+        guard isWhole, start == nil else { return }
+        let expected = try entries(of: handle)
+        guard count == expected else {
+            throw damaged("table \(table.name) has \(count) of its \(expected) records")
+        }
+    }
+
+    /// How many records LMDB has counted in a table.
+    private func entries(of table: MDB_dbi) throws(BackendError) -> Int {
+        var statistics = MDB_stat()
+        try checkRead(mdb_stat(handle, table, &statistics), "measure a table")
+        return statistics.ms_entries
     }
 
     /// The last key of `table`, nil if it is empty. Valid as the bytes of `get`.
@@ -66,7 +140,8 @@ struct ReadTransaction: ~Copyable {
         var value = MDB_val()
         let code = mdb_cursor_get(cursor, &key, &value, MDB_LAST)
         if code == MDB_NOTFOUND { return nil }
-        try check(code, operation)
+        try checkRead(code, operation)
+        _ = try self.value(table, UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
         return UnsafeRawBufferPointer(key)
     }
 
@@ -78,7 +153,7 @@ struct ReadTransaction: ~Copyable {
         let freeTable: MDB_dbi = 0
         var pages = 0
         var isDamaged = false
-        try walk(freeTable, from: nil, "count free pages") { _, list in
+        _ = try walk(freeTable, from: nil, "count free pages") { _, list in
             guard list.count >= MemoryLayout<UInt>.size else {
                 isDamaged = true
                 return false
@@ -86,14 +161,15 @@ struct ReadTransaction: ~Copyable {
             pages += Int(clamping: list.loadUnaligned(as: UInt.self))
             return true
         }
-        guard !isDamaged else { throw BackendError("count free pages", code: MDB_CORRUPTED) }
+        guard !isDamaged else { throw damaged("a list of free pages is too short") }
         return pages
     }
 
+    /// - Returns: whether the end of the table was reached.
     private func walk(
         _ table: MDB_dbi, from start: [UInt8]?, _ operation: @autoclosure () -> String,
         _ visit: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Bool
-    ) throws(BackendError) {
+    ) throws(BackendError) -> Bool {
         var cursor: OpaquePointer?
         try check(mdb_cursor_open(handle, table, &cursor), operation())
         defer { mdb_cursor_close(cursor) }
@@ -109,10 +185,13 @@ struct ReadTransaction: ~Copyable {
             code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
         }
         while code != MDB_NOTFOUND {
-            try check(code, operation())
-            guard visit(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value)) else { return }
+            try checkRead(code, operation())
+            guard visit(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value)) else {
+                return false
+            }
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
         }
+        return true
     }
 }
 

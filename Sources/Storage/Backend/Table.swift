@@ -25,6 +25,33 @@ public enum Table: Int, CaseIterable, Sendable {
     public static let maximumKeyLength = 511
 }
 
+extension Table {
+    /// In snapshots and in the checksums of records; part of their formats.
+    var snapshotNumber: UInt8 {
+        switch self {
+        case .key: 1
+        case .meta: 2
+        case .lease: 3
+        case .alarm: 4
+        case .cluster: 5
+        case .members: 6
+        case .membersRemoved: 7
+        case .auth: 8
+        case .authUsers: 9
+        case .authRoles: 10
+        }
+    }
+
+    /// All, in the order in which snapshots have them.
+    static let inSnapshots = Table.allCases.sorted { $0.snapshotNumber < $1.snapshotNumber }
+
+    init?(snapshotNumber: UInt8) {
+        let place = Int(snapshotNumber) - 1
+        guard Table.inSnapshots.indices.contains(place) else { return nil }
+        self = Table.inSnapshots[place]
+    }
+}
+
 /// A write to a table other than the appended revisions. No value deletes the key.
 struct TableChange: Sendable {
     let table: Table

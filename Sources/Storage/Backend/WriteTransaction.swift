@@ -10,6 +10,7 @@ struct WriteTransaction: ~Copyable {
     private var handle: OpaquePointer?
 
     init(_ environment: Environment) throws(BackendError) {
+        precondition(environment.hasChecksums, "a file of an old format is converted, not written")
         var begun: OpaquePointer?
         try check(mdb_txn_begin(environment.handle, nil, 0, &begun), "begin writing")
         handle = begun
@@ -28,10 +29,20 @@ struct WriteTransaction: ~Copyable {
     func put(
         _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
     ) throws(BackendError) {
-        var key = MDB_val(key)
-        var value = MDB_val(value)
-        let code = mdb_put(handle, environment.handle(of: table), &key, &value, 0)
-        try check(code, "write table \(table.name)")
+        try check(write(table, key, value, 0), "write table \(table.name)")
+    }
+
+    /// LMDB makes room for the record (MDB_RESERVE), which is then written where it is to lie.
+    private func write(
+        _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer,
+        _ flags: Int32
+    ) -> Int32 {
+        var name = MDB_val(key)
+        var place = MDB_val(mv_size: value.count + StoredRecord.checksumBytes, mv_data: nil)
+        let code = mdb_put(
+            handle, environment.handle(of: table), &name, &place, UInt32(flags | MDB_RESERVE))
+        if code == MDB_SUCCESS { StoredRecord.write(table, key, value, to: place.mv_data) }
+        return code
     }
 
     /// Deletes `key`; does nothing if it is not there.
@@ -65,8 +76,14 @@ struct WriteTransaction: ~Copyable {
             let record = buffer.record(at: index)
             let code = RecordKey.Encoded(record.key).withBytes { bytes in
                 var key = MDB_val(bytes)
-                var value = MDB_val(record.encoded)
-                return mdb_cursor_put(cursor, &key, &value, UInt32(MDB_APPEND))
+                var place = MDB_val(
+                    mv_size: record.encoded.count + StoredRecord.checksumBytes, mv_data: nil)
+                let code = mdb_cursor_put(
+                    cursor, &key, &place, UInt32(MDB_APPEND | MDB_RESERVE))
+                if code == MDB_SUCCESS {
+                    StoredRecord.write(.key, bytes, record.encoded, to: place.mv_data)
+                }
+                return code
             }
             try check(code, operation)
         }
@@ -76,10 +93,6 @@ struct WriteTransaction: ~Copyable {
     func append(
         _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
     ) throws(BackendError) {
-        var key = MDB_val(key)
-        var value = MDB_val(value)
-        let code = mdb_put(
-            handle, environment.handle(of: table), &key, &value, UInt32(MDB_APPEND))
-        try check(code, "append to table \(table.name)")
+        try check(write(table, key, value, MDB_APPEND), "append to table \(table.name)")
     }
 }

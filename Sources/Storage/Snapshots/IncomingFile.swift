@@ -2,6 +2,7 @@
 //
 //     cairn.mdb.receiving   being written: of no use after a crash
 //     cairn.mdb.incoming    whole and durable, waiting for its record in the log
+//     cairn.mdb.converting  the store's records in this version's format: of no use after a crash
 //     cairn.mdb             the store
 //
 // At every step the file at the store's path is whole: the old state, then, from one rename on, the
@@ -24,11 +25,20 @@ struct IncomingFile: Sendable {
 
     static func receiving(_ path: String) -> String { path + ".receiving" }
     static func incoming(_ path: String) -> String { path + ".incoming" }
+    static func converting(_ path: String) -> String { path + ".converting" }
     private static func lock(of path: String) -> String { path + "-lock" }
 
     /// An empty file, in the place of whatever an earlier one has left.
     init(replacing path: String, quotaBytes: Int64) throws(BackendError) {
-        let place = Self.receiving(path)
+        try self.init(at: Self.receiving(path), replacing: path, quotaBytes: quotaBytes)
+    }
+
+    /// As above, for the records of the file that is there.
+    init(converting path: String, quotaBytes: Int64) throws(BackendError) {
+        try self.init(at: Self.converting(path), replacing: path, quotaBytes: quotaBytes)
+    }
+
+    private init(at place: String, replacing path: String, quotaBytes: Int64) throws(BackendError) {
         Self.remove(place)
         environment = try Environment(replacing: path, at: place, quotaBytes: quotaBytes)
         try environment.beginUnsynced()
@@ -49,9 +59,17 @@ struct IncomingFile: Sendable {
     }
 
     /// Makes it the store's file.
-    func install() throws(BackendError) {
+    func install() throws(BackendError) { try install(from: Self.incoming(path)) }
+
+    /// Makes it the store's file once it has all that the one there has.
+    func installConverted() throws(BackendError) {
+        try environment.sync()
+        try install(from: Self.converting(path))
+    }
+
+    private func install(from place: String) throws(BackendError) {
         observe(.began)
-        try move(from: Self.incoming(path), to: path)
+        try move(from: place, to: path)
         observe(.renamed)
         try environment.syncDirectory()
         observe(.synced)

@@ -4,7 +4,6 @@
 // as raftpb.ConfState; a CRC-32C of all of it.
 
 import API
-import CSupport
 
 /// Whose state a snapshot holds, and as of when.
 package struct SnapshotDescription: Hashable, Sendable {
@@ -94,22 +93,5 @@ package struct SnapshotDescription: Hashable, Sendable {
             stream: number(8), cluster: ClusterID(number(16)),
             index: LogIndex(index), term: Term(term), confState: confState,
             revision: Revision(Int64(revision)), estimatedBytes: number(48))
-    }
-}
-
-/// CRC-32C, going on from `start`.
-func checksum(_ bytes: UnsafeRawBufferPointer, from start: UInt32 = 0) -> UInt32 {
-    csupport_crc32c(start, bytes.baseAddress, bytes.count)
-}
-
-extension ByteBuffer {
-    mutating func append<Number: FixedWidthInteger>(littleEndian number: Number) {
-        Swift.withUnsafeBytes(of: number.littleEndian) { append($0) }
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    func littleEndian<Number: FixedWidthInteger>(at offset: Int, as type: Number.Type) -> Number {
-        Number(littleEndian: loadUnaligned(fromByteOffset: offset, as: type))
     }
 }

@@ -77,33 +77,6 @@ struct SnapshotWriter: ~Copyable {
     }
 }
 
-extension Table {
-    /// In snapshots; part of their format.
-    var snapshotNumber: UInt8 {
-        switch self {
-        case .key: 1
-        case .meta: 2
-        case .lease: 3
-        case .alarm: 4
-        case .cluster: 5
-        case .members: 6
-        case .membersRemoved: 7
-        case .auth: 8
-        case .authUsers: 9
-        case .authRoles: 10
-        }
-    }
-
-    /// All, in the order in which snapshots have them.
-    static let inSnapshots = Table.allCases.sorted { $0.snapshotNumber < $1.snapshotNumber }
-
-    init?(snapshotNumber: UInt8) {
-        let place = Int(snapshotNumber) - 1
-        guard Table.inSnapshots.indices.contains(place) else { return nil }
-        self = Table.inSnapshots[place]
-    }
-}
-
 extension ByteBuffer {
     /// Moves what is behind the first `count` bytes to the front.
     mutating func dropFirst(_ count: Int) {

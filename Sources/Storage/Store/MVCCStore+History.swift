@@ -85,7 +85,7 @@ extension MVCCStore {
                     try records.encoded(position, isTombstone: isDelete)
                 }
                 guard let found else {
-                    throw .damaged(position, "the index has it, the file does not")
+                    throw damaged(position, "the index has it, the file does not")
                 }
                 let change = StoredChange(
                     position: position, isDelete: isDelete, key: key, encoded: found)

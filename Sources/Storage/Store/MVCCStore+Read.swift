@@ -240,7 +240,7 @@ extension MVCCStore {
     package func pair(at position: RevisionPosition) throws(StoreError) -> KeyValueView {
         let bytes = try encoded(position)
         do { return try KeyValueView(decoding: bytes) } catch {
-            throw .damaged(position, "not a KeyValue: \(error)")
+            throw damaged(position, "not a KeyValue: \(error)")
         }
     }
 
@@ -300,7 +300,7 @@ extension MVCCStore {
             if let oldest = replacedBefore, position.main < oldest {
                 throw .compacted(oldest: oldest)
             }
-            throw .damaged(position, "the index has it, the file does not")
+            throw damaged(position, "the index has it, the file does not")
         }
         return found
     }

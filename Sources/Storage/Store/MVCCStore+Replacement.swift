@@ -75,6 +75,7 @@ extension MVCCStore {
     }
 
     private func become(_ incoming: IncomingStore) throws(BackendError) {
+        incoming.file.environment.reports.takeOver(from: records.environment.reports)
         var old = try RecordLayers(incoming.file.environment)
         swap(&old, &records)
         var contents = incoming.takeContents()

@@ -72,8 +72,15 @@ package actor MVCCStore: ExecutorActor {
         committingOn committer: any ActorExecutor
     ) throws(StoreError) -> (store: MVCCStore, summary: StoreSummary) {
         Defragmentation.removeLeftovers(of: configuration.path)
+        Conversion.removeLeftovers(of: configuration.path)
         let environment = try backend { () throws(BackendError) in
-            try Environment(path: configuration.path, quotaBytes: configuration.quotaBytes)
+            let found = try Environment(
+                path: configuration.path, quotaBytes: configuration.quotaBytes)
+            guard !found.hasChecksums else { return found }
+            return try Conversion(
+                old: found, quotaBytes: configuration.quotaBytes,
+                observe: configuration.observeConversion
+            ).run()
         }
         return try open(environment, configuration, on: executor, committingOn: committer)
     }
@@ -117,6 +124,19 @@ package actor MVCCStore: ExecutorActor {
     func becameAt(_ index: LogIndex, _ term: Term) {
         appliedIndex = index
         appliedTerm = term
+    }
+
+    /// Calls `observer` with all damage of the file that is found from now on, by whoever reads it
+    /// and on the thread that does. The member must stop: none of its state can be trusted.
+    package func observeDamage(_ observer: @escaping @Sendable (StoreError) -> Void) {
+        records.environment.reports.observe(observer)
+    }
+
+    /// What the index knows is not in the file, or is not what the index says of it.
+    func damaged(_ position: RevisionPosition, _ reason: String) -> StoreError {
+        let error = StoreError.damaged(position, reason + "; " + Environment.advice)
+        records.environment.reports.report(error)
+        return error
     }
 
     /// Keys that exist now.

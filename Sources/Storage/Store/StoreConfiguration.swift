@@ -19,6 +19,9 @@ public struct StoreConfiguration: Sendable {
     /// So many bytes that wait for a commit in flight make the store saturated.
     public var saturationBytes: Int
 
+    /// Told, while the store is opened, how a file of an earlier version is converted.
+    package var observeConversion: @Sendable (ConversionEvent) -> Void = { _ in }
+
     /// Records that a slice of a compaction or a hash looks at: about a fifth of a millisecond.
     var sliceRecords = 256
     /// From one slice of a compaction to the next.

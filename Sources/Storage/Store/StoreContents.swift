@@ -62,6 +62,8 @@ extension StoreContents {
     // MARK: Meta
 
     private mutating func readMeta(_ view: borrowing ReadTransaction) throws(StoreError) {
+        // One whose key was damaged would not be found, and count as not there.
+        try backend { () throws(BackendError) in try view.forEach(in: .meta) { _, _ in true } }
         summary.consistentIndex = LogIndex(try Self.number(MetaKey.consistentIndex, view) ?? 0)
         summary.term = Term(try Self.number(MetaKey.term, view) ?? 0)
         if let json = try Self.meta(MetaKey.confState, view) {

@@ -3,7 +3,7 @@
 import API
 
 /// A request the store refuses, or cannot serve.
-public enum StoreError: Error, Hashable, Sendable {
+public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The revision is older than `oldest`, the one that the last compaction kept.
     case compacted(oldest: Revision)
     /// The revision was not made yet; `newest` is the store's.
@@ -21,6 +21,19 @@ public enum StoreError: Error, Hashable, Sendable {
     case backend(BackendError)
     /// The file holds something no version of it should: the place, and what is wrong there.
     case damaged(place: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .compacted(let oldest): "the oldest revision is \(oldest.rawValue)"
+        case .futureRevision(let newest): "the newest revision is \(newest.rawValue)"
+        case .keyNotFound: "the key is not there"
+        case .keyTooLong: "a key of more than \(Table.maximumKeyLength) bytes"
+        case .replaced: "another member's state took the place of this one"
+        case .busy: "too much is under way"
+        case .backend(let error): error.description
+        case .damaged(let place, let reason): "the store is damaged at \(place): \(reason)"
+        }
+    }
 }
 
 /// Does what only the file can fail, as the store says it.

@@ -54,6 +54,8 @@ public final class SimCluster: @unchecked Sendable {
         print(reason)
         exit(1)
     }
+    /// Told when a member has stopped by itself, for what it has read from its disk.
+    var stopped: (SimMember) -> Void = { _ in }
     /// What was found wrong; the run ends with the first.
     private(set) var violation: String?
 

@@ -76,6 +76,11 @@ final class SimMember: @unchecked Sendable {
     var isRemoved = false
     /// A bit of what it stored was flipped: it need not start again.
     var hasDamage = false
+    /// The bit is in a record of its store: it may stop at any time, unless the record goes before
+    /// anybody has read it.
+    private(set) var hasDamagedStore = false
+    /// The bit was flipped while it did not run, and nothing is there to take the store's place.
+    private(set) var mustRefuse = false
     /// How it is started.
     var arguments: [String]
     var found: (cluster: ClusterID, members: [ClusterMember])?
@@ -117,6 +122,45 @@ final class SimMember: @unchecked Sendable {
         hasDamage = true
         return "\(file) at \(place)"
     }
+    /// Flips a bit of the key, the value or the checksum of a record in the store's file.
+    /// - Returns: where.
+    func flipStoredBit() -> String? {
+        let path = root + "/" + StoreConfiguration.fileName
+        let tables = Table.allCases.map(\.name)
+        let places = (try? StoreFile(path).places()) ?? []
+        let records = places.filter { tables.contains($0.table) }
+        guard let record = records.randomElement(using: &disk.dice) else { return nil }
+        let byte = Int(disk.dice.next() % UInt64(record.key.count + record.value.count))
+        let isOfKey = byte < record.key.count
+        let offset =
+            isOfKey ? record.keyOffset + byte : record.valueOffset + byte - record.key.count
+        StoreFile(path).flip(bit: Int(disk.dice.next() % 8), at: offset)
+        hasDamage = true
+        hasDamagedStore = true
+        mustRefuse = life == nil && access(path + ".incoming", F_OK) != 0
+        life?.host.mayEndInTurn = true
+        return "table \(record.table), \(isOfKey ? "key" : "value") at \(offset)"
+    }
+
+    /// The process ends by itself, in the middle of a turn. If its store is damaged, that is what
+    /// it should do.
+    private func end(because reason: String) -> Never {
+        guard hasDamagedStore, let life, TurnThread.current != nil else {
+            cluster.end(because: "\(name) cannot go on: \(reason)")
+        }
+        note("stops: \(reason)")
+        // Nobody looks at what was left in the middle of something.
+        life.member = nil
+        life.files.isDead = true
+        life.host.die()
+        kernel.after(0) { [self] in
+            guard self.life === life else { return }
+            crash(.kill)
+            cluster.stopped(self)
+        }
+        TurnThread.endHere()
+    }
+
     /// The member, if it runs and is not paused.
     var member: HostedMember? { life?.member }
 
@@ -145,6 +189,12 @@ final class SimMember: @unchecked Sendable {
             }
         }
         disk.settle()
+        mustRefuse = false
+        if hasDamagedStore {
+            // A start reads all of it. What was flipped may have been deleted since.
+            hasDamagedStore = false
+            hasDamage = failure != nil
+        }
         if let failure {
             note("does not start: \(failure)")
             failsForWant = disk.capacity < .max || hadFailingSyncs > disk.failingSyncs
@@ -164,8 +214,7 @@ final class SimMember: @unchecked Sendable {
             files: life.files, clock: SimWallClock(host: host),
             random: SeededRandom(seed: cluster.seed ^ UInt64(place << 32 + lives)),
             stopwatch: { host.now },
-            fail: { [unowned cluster, name] in cluster.end(because: "\(name) cannot go on: \($0)") }
-        )
+            fail: { [unowned self] in end(because: $0) })
         let sizes = cluster.options.logSizes
         capabilities.adjustLog = { log in
             log.segmentBytes = sizes.segment
@@ -319,6 +368,7 @@ final class SimMember: @unchecked Sendable {
             unlink(root + "/member/snap/" + name)
         }
         hasDamage = false
+        hasDamagedStore = false
     }
 
     func pause() {

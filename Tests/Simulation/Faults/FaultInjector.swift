@@ -14,6 +14,7 @@ final class FaultInjector {
         self.plan = plan
         self.cluster = cluster
         operators = Operator(cluster)
+        cluster.stopped = { [unowned self] in hasStopped($0) }
     }
 
     func start() {
@@ -40,7 +41,7 @@ final class FaultInjector {
             member.disk.syncTime = SimDisk.usualSyncTime
             member.disk.failingSyncs = 0
             member.disk.capacity = .max
-            if member.needsRestart { member.crash(.kill) }
+            if member.needsRestart || member.hasDamagedStore { member.crash(.kill) }
             start(member)
         }
     }
@@ -90,7 +91,7 @@ final class FaultInjector {
             guard let member = member(target) else { return false }
             note("the calendar of \(member.name) moves by \(offset / 1_000_000) ms")
             member.wallOffset += offset
-        case .slowDisk, .failSync, .fillDisk, .flipBit: return spoil(kind)
+        case .slowDisk, .failSync, .fillDisk, .flipBit, .flipStoredBit: return spoil(kind)
         case .moveLeader, .defragment, .addMember, .removeMember: return operate(kind)
         }
         return true
@@ -149,7 +150,13 @@ final class FaultInjector {
 
     private func start(_ member: SimMember) {
         guard member.life == nil, !member.isRemoved, member.isMeantToRun else { return }
-        guard let failure = member.start() else { return }
+        let mustRefuse = member.mustRefuse
+        guard let failure = member.start() else {
+            if mustRefuse {
+                cluster.violated("\(member.name) starts with a store in which a bit has flipped")
+            }
+            return
+        }
         if member.hasDamage {
             note("\(member.name) finds the damage and refuses to start: \(failure)")
             kernel.trace.counts.add("seen: damage refused at a start")
@@ -159,6 +166,13 @@ final class FaultInjector {
         } else {
             cluster.violated("\(member.name) does not start: \(failure)")
         }
+    }
+
+    /// A running member has read what its disk has spoilt.
+    private func hasStopped(_ member: SimMember) {
+        note("\(member.name) finds the damage and stops")
+        kernel.trace.counts.add("seen: damage found by a running member")
+        kernel.after(100_000_000) { [self] in start(member) }
     }
 
     private func restart(_ member: SimMember, _ time: UInt64) {
@@ -252,6 +266,17 @@ final class FaultInjector {
             }
             note("a bit flips in the log of \(member.name): \(flipped)")
             later(100_000_000) { [self] in start(member) }
+        case .flipStoredBit(let place, let isRunning):
+            guard let member = member(.place(place)), member.isUp,
+                cluster.members.allSatisfy({ !$0.hasDamage }), operators.isIdle
+            else { return false }
+            if !isRunning { member.crash(.power) }
+            guard let flipped = member.flipStoredBit() else {
+                start(member)
+                return false
+            }
+            note("a bit flips in the store of \(member.name): \(flipped)")
+            if !isRunning { later(100_000_000) { [self] in start(member) } }
         default: preconditionFailure("not of a disk")
         }
         return true

@@ -39,6 +39,9 @@ enum FaultKind: Hashable {
     case fillDisk(FaultTarget, UInt64)
     /// Loses power, and a bit of its log is another one when it comes back.
     case flipBit(SimPlace)
+    /// A bit of a record in its store's file is another one: while it runs, or when it comes back
+    /// from a loss of power.
+    case flipStoredBit(SimPlace, whileRunning: Bool)
     case moveLeader
     case defragment(FaultTarget)
     case addMember(isLearner: Bool)
@@ -64,6 +67,8 @@ enum FaultKind: Hashable {
         case .failSync: "failing sync"
         case .fillDisk: "full disk"
         case .flipBit: "flipped bit in the log"
+        case .flipStoredBit(_, false): "flipped bit in the store"
+        case .flipStoredBit(_, true): "flipped bit in the store of a running member"
         case .moveLeader: "leader moved"
         case .defragment: "defragmentation"
         case .addMember(false): "member added"
@@ -102,6 +107,22 @@ struct FaultPlan {
             let kind = kinds[Int(dice.next() % UInt64(kinds.count))]
             faults.append(Fault(time: time, kind: kind(&dice, members)))
             time += dice.next() % (2 * pause) + 10_000_000
+        }
+        flipStoredBits(seed, members, window)
+    }
+
+    /// In a quarter of the runs, with chance of its own: the others stay as they are.
+    private mutating func flipStoredBits(
+        _ seed: UInt64, _ members: Int, _ window: ClosedRange<UInt64>
+    ) {
+        var dice = SplitMix64(seed: seed ^ 0x5704_EDB1)
+        guard dice.next() % 4 == 0 else { return }
+        for _ in 0...dice.next() % 3 {
+            let time = window.lowerBound + dice.next() % (window.upperBound - window.lowerBound)
+            let isRunning = dice.next() % 3 > 0
+            let place = Self.place(&dice, members)
+            faults.append(
+                Fault(time: time, kind: .flipStoredBit(place, whileRunning: isRunning)))
         }
     }
 

@@ -65,6 +65,18 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         guard canRun else { return }
         let outer = kernel.current
         kernel.current = self
+        var isOver = true
+        if host.mayEndInTurn { isOver = TurnThread.run(turn) } else { turn() }
+        kernel.current = outer
+        guard isOver else { return }
+        if busyUntil > kernel.time {
+            kernel.at(busyUntil, .wake(self))
+        } else {
+            checkRunnable()
+        }
+    }
+
+    private func turn() {
         // What it says to others reaches them when the time is over.
         if let turnTime { block(turnTime()) }
         swap(&queue, &spare)
@@ -72,12 +84,6 @@ final class SimExecutor: ActorExecutor, @unchecked Sendable {
         spare.removeAll(keepingCapacity: true)
         if !slices.isEmpty, !isDead, queue.isEmpty { slices.removeFirst()() }
         endTurn()
-        kernel.current = outer
-        if busyUntil > kernel.time {
-            kernel.at(busyUntil, .wake(self))
-        } else {
-            checkRunnable()
-        }
     }
 
     /// Runs `body` as a turn of this executor, at once: where the world reaches in.

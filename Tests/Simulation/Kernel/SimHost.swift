@@ -13,6 +13,8 @@ public final class SimHost: @unchecked Sendable {
     var wallOffset: Int64 = 0
     private(set) var isDead = false
     private(set) var isPaused = false
+    /// Its process may find what makes it stop at once.
+    var mayEndInTurn = false
     private var executors: [SimExecutor] = []
 
     init(_ name: String, drift: Int64, in kernel: SimKernel) {
