@@ -68,7 +68,7 @@ let package = Package(
         library(
             "Transport", path: "Sources/Transport",
             [
-                "API", "CLibuv", "CNghttp2", "CSSL", "CZlib",
+                "API", "CLibuv", "CNghttp2", "CSSL", "CSupport", "CZlib",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),

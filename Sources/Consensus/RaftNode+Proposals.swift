@@ -52,7 +52,7 @@ extension RaftNode {
     }
 
     func admit(cost: Int, _ priority: ProposalPriority) throws(ProposalRefusal) {
-        if isStopped { throw .stopped }
+        if isStopped || isWithdrawn { throw .stopped }
         if let storageFailure { throw .storageFailed(storageFailure) }
         let lag = priority == .high ? options.maxPriorityApplyLag : options.maxApplyLag
         guard core.committed.distance(from: core.applied) <= lag,

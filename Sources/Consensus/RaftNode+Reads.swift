@@ -7,7 +7,7 @@ extension RaftNode {
     /// acknowledged before this call, so that a read then is linearizable. All reads of a turn
     /// share one round.
     public func readBarrier(_ waiter: any ReadWaiter) {
-        guard !isStopped else { return waiter.readFailed(.stopped) }
+        guard !isStopped, !isWithdrawn else { return waiter.readFailed(.stopped) }
         guard reads.count < options.maxReads else { return waiter.readFailed(.tooManyRequests) }
         guard reads.join(waiter, tick: ticks) else { return }
         executor.atTurnEnd(.gather) { [self] in askForReads() }

@@ -61,6 +61,8 @@ public actor RaftNode: ExecutorActor {
     var hadLeader = false
     var storageFailure: EntryStoreFailure?
     var isStopped = false
+    /// Whether it still takes part and takes nothing on.
+    var isWithdrawn = false
 
     /// - Parameter snapshotter: without one, members that need more than the log holds stay behind,
     ///   and snapshots that come are refused: for a cluster of one.
@@ -91,7 +93,7 @@ public actor RaftNode: ExecutorActor {
     public func start() {
         logStart()
         campaignsWhenCaughtUp = core.isOnlyVoter
-        isFirstElection = options.advancesElection && !core.isOnlyVoter
+        isFirstElection = options.shortensFirstElection && !core.isOnlyVoter
         hasAppliedInTurn = false
         alone {
             perform(core.start())
@@ -110,6 +112,16 @@ public actor RaftNode: ExecutorActor {
         while submitted.first != nil { settle(.refused(.stopped)) }
         ledger.drop(after: .zero, .stopped)
         endTransfers { _ in .failure(.stopped) }
+        for waiter in reads.expire(before: .max) { waiter.readFailed(.stopped) }
+    }
+
+    /// Takes no more proposals and reads, and tells those that wait, as when it stops; but goes on to
+    /// vote and to answer: for a member that was removed, which others may still need.
+    public func withdraw() {
+        guard !isStopped, !isWithdrawn else { return }
+        isWithdrawn = true
+        dropGathered(.stopped)
+        ledger.drop(after: .zero, .stopped)
         for waiter in reads.expire(before: .max) { waiter.readFailed(.stopped) }
     }
 

@@ -81,6 +81,19 @@ import Testing
             Array(frame[16...]) == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0xac, 2])
     }
 
+    /// Members knew no leases once, and closed the lane for a field that is left over.
+    @Test("Who keeps no leases answers heartbeats as members did that knew of none")
+    func heartbeatsWithoutLeases() {
+        let answer = message(
+            .heartbeatResponse(round: ReadRound(300), commit: LogIndex(5), promise: .none))
+        #expect(Array(bytes(answer).suffix(4)) == [5, 0xac, 2, 5], "term, round, commit")
+        let promising = message(
+            .heartbeatResponse(
+                round: ReadRound(300), commit: LogIndex(5),
+                promise: VotePromise(milliseconds: 9)))
+        #expect(Array(bytes(promising).suffix(5)) == [5, 0xac, 2, 5, 9])
+    }
+
     @Test("Entries are encoded once for all followers")
     func sharing() {
         func append(to member: UInt64, _ entries: [Entry]) -> Message {

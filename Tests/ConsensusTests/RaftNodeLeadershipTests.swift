@@ -66,6 +66,23 @@ import Testing
         #expect(rigs.contains { $0.status.role == .leader })
     }
 
+    @Test("Where leases are kept it takes the whole timeout, and what chance adds to it")
+    func firstElectionWithLeases() throws {
+        let network = PlayedNetwork(DeterministicExecutor())
+        var options = RaftNodeOptions()
+        options.advancesElection = true
+        options.raft.votePromise = VotePromise(milliseconds: 900)
+        let rigs = try [1, 2, 3].map {
+            try Rig(id: $0, .fresh(1, 2, 3), options: options, network: network)
+        }
+        for rig in rigs { rig.start() }
+        // The tick in which all would campaign that have skipped most of the timeout.
+        network.executor.advance(byMilliseconds: 1050)
+        #expect(!rigs.contains { $0.status.role != .follower })
+        network.executor.advance(byMilliseconds: 2000)
+        #expect(rigs.contains { $0.status.role == .leader })
+    }
+
     // MARK: Transfer
 
     @Test("The target leads within a few messages, and whoever asked is told")

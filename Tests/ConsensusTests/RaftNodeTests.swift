@@ -266,6 +266,24 @@ import Testing
         }
     }
 
+    @Test("Who waits when it withdraws is told; what is in the log is applied all the same")
+    func withdraws() throws {
+        let rig = try started()
+        rig.disk.isHeld = true
+        let proposal = rig.propose("a")[0]
+        let read = Client()
+        rig.turn { node in
+            node.readBarrier(read)
+            node.withdraw()
+        }
+        #expect(proposal.outcome == "stopped")
+        #expect(read.outcome == "failed: stopped")
+        #expect(rig.propose("late")[0].outcome == "refused at once: stopped")
+        #expect(rig.read()[0].outcome == "failed: stopped")
+        rig.executor.turn { rig.disk.finish() }
+        #expect(rig.machine.data == ["add 1", "a"])
+    }
+
     @Test("Who waits when it stops is told")
     func stops() throws {
         let rig = try started()

@@ -86,7 +86,7 @@ extension Message.Body {
             let commit = try head.index()
             self = .heartbeatResponse(
                 round: round, commit: commit,
-                promise: VotePromise(milliseconds: try head.varint()))
+                promise: head.isAtEnd ? .none : VotePromise(milliseconds: try head.varint()))
         case .readIndex:
             self = .readIndex(ReadContext(try head.fixed()))
         case .readIndexResponse:

@@ -151,7 +151,8 @@ extension ByteBuffer {
         case .heartbeatResponse(let round, let commit, let promise):
             appendVarint(round.rawValue)
             appendVarint(commit.rawValue)
-            appendVarint(promise.milliseconds)
+            // Left out by who keeps no leases, as by members that know of none.
+            if promise > .none { appendVarint(promise.milliseconds) }
         case .readIndex(let context):
             appendFixed(context.rawValue)
         case .readIndexResponse(let context, let index):

@@ -119,15 +119,27 @@ public final class MemberServer: Sendable {
     }
 
     /// Calls `ended` once, from any thread, if the member is to stop by itself. Not at once: of two
-    /// members the other may still need this one's vote to commit, and to hear of, the removal.
+    /// members the other may still need this one's vote to commit, and to hear of, the removal. Its
+    /// clients are sent away before.
     public func whenEnded(_ ended: @escaping @Sendable (MemberEnd) -> Void) {
-        actors.events.whenEnded { [main = executors.main] end in
+        actors.events.whenEnded { [main = executors.main, weak self] end in
+            let server = self
             main.post {
+                server?.sendClientsAway()
                 main.schedule(afterNanoseconds: Self.removalNanoseconds) { ended(end) }
             }
         }
     }
 
+    /// Nothing that they wait for will come. On the main executor.
+    private func sendClientsAway() {
+        actors.raft.assumeIsolated { $0.withdraw() }
+        actors.watches.assumeIsolated { $0.stop() }
+        port.value.drain(grace: Self.farewellNanoseconds) {}
+    }
+
+    /// So long may answers take that are on their way, to whoever asked for the removal among others.
+    private static let farewellNanoseconds: UInt64 = 100_000_000
     private static let removalNanoseconds: UInt64 = 1_000_000_000
 
     /// Closes listeners and connections, makes durable what was applied, and ends all threads.

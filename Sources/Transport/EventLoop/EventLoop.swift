@@ -24,7 +24,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     public let name: String
 
     let uv = UnsafeMutablePointer<uv_loop_t>.allocate(capacity: 1)
-    private let wake = UnsafeMutablePointer<uv_async_t>.allocate(capacity: 1)
+    private let wake = LoopWake()
     private let beforePoll = UnsafeMutablePointer<uv_prepare_t>.allocate(capacity: 1)
     /// While it is active, libuv polls without waiting.
     private let pollAgain = UnsafeMutablePointer<uv_idle_t>.allocate(capacity: 1)
@@ -69,10 +69,11 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         ignoreBrokenPipes
         try check(uv_loop_init(uv), "start event loop \(name)")
         let context = Unmanaged.passUnretained(self).toOpaque()
-        let code = uv_async_init(uv, wake) { _ in }  // the prepare callback does the work
-        guard code == 0 else {
+        do {
+            try wake.start(on: uv)
+        } catch {
             uv_loop_close(uv)
-            throw TransportError(code: code, "start event loop \(name)")
+            throw error
         }
         uv_prepare_init(uv, beforePoll)
         beforePoll.pointee.data = context
@@ -93,7 +94,6 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
 
     deinit {
         uv.deallocate()
-        wake.deallocate()
         beforePoll.deallocate()
         pollAgain.deallocate()
         readStorage?.deallocate()
@@ -153,7 +153,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
 
     private func add(_ item: Inbox.Item) {
         guard case .wakeNeeded = inbox.add(item) else { return }
-        uv_async_send(wake)
+        wake.send()
         inbox.woken()
     }
 
@@ -321,7 +321,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
 
     /// The number of handles that libuv still has to close, apart from the loop's own.
     private func closeForeignHandles() -> Int {
-        let walk = HandleWalk(skipping: [.init(wake), .init(beforePoll), .init(pollAgain)])
+        let walk = HandleWalk(skipping: [.init(wake.handle), .init(beforePoll), .init(pollAgain)])
         uv_walk(
             uv,
             { handle, context in
@@ -334,7 +334,7 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     }
 
     private func closeOwnHandles() {
-        for handle in [UnsafeMutableRawPointer(wake), .init(beforePoll), .init(pollAgain)] {
+        for handle in [UnsafeMutableRawPointer(wake.handle), .init(beforePoll), .init(pollAgain)] {
             uv_close(handle.assumingMemoryBound(to: uv_handle_t.self), nil)
         }
     }

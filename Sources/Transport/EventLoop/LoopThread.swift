@@ -2,6 +2,7 @@
 
 import API
 import CLibuv
+import CSupport
 import Glibc
 
 /// A thread that runs one function. Not detached: `join` waits for its end.
@@ -19,9 +20,6 @@ struct LoopThread: ~Copyable, Sendable {
         }
     }
 
-    /// Nicer than any other: it gets a core when nobody else wants one, and a small share else.
-    private static let yielding: Int32 = 19
-
     /// - Parameter name: as seen in `top -H`; the kernel keeps 15 bytes.
     /// - Parameter yieldsToOthers: its work is long, and that of other threads urgent.
     init(
@@ -37,10 +35,7 @@ struct LoopThread: ~Copyable, Sendable {
                 let start = Unmanaged<Start>.fromOpaque(context).takeRetainedValue()
                 let name = String(decoding: start.name.utf8.prefix(15), as: UTF8.self)
                 _ = pthread_setname_np(pthread_self(), name)
-                // Of this thread alone, on Linux. Without it all is well, only less even.
-                if start.yieldsToOthers {
-                    _ = setpriority(Int32(PRIO_PROCESS.rawValue), 0, LoopThread.yielding)
-                }
+                if start.yieldsToOthers { csupport_yield_to_others() }
                 start.body()
                 return nil
             }, start.toOpaque())

@@ -18,3 +18,8 @@ void *csupport_remap(void *pages, size_t size, size_t wanted);
 /// mallopt(3): blocks from `mapped` bytes on are pages of their own, and free memory beyond
 /// `kept` bytes at an end of a heap goes back to the system. Both stay as they are set.
 void csupport_bound_malloc(int mapped, int kept);
+
+/// The calling thread gets a processor when nobody else wants it, and little else: the nicest there
+/// is, and with the longest slice, whom therefore every thread that wakes takes the processor
+/// from (sched_setattr(2), Linux 6.12; before that nicer only).
+void csupport_yield_to_others(void);
