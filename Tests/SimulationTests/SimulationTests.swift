@@ -29,7 +29,7 @@ struct SimulationTests {
         return try Data(contentsOf: URL(filePath: path))
     }
 
-    @Test("The same seed gives the same run, byte for byte", arguments: [3, 15])
+    @Test("The same seed gives the same run, byte for byte", arguments: [3, 15, 39])
     func sameSeed(seed: Int) throws {
         let first = try trace(seed: seed, to: "first")
         #expect(first.count > 10_000)
@@ -47,6 +47,18 @@ struct SimulationTests {
         }
         #expect(runs[0].count == 8)
         #expect(runs[0] == runs[1])
+    }
+
+    /// In these runs members read a record in which a bit has flipped: what clients were told is
+    /// right all the same, or the run would fail.
+    @Test("A member stops when it reads what its disk has spoilt, and does not start with it")
+    func spoiltRecords() throws {
+        for seed in ["39", "70", "89"] {
+            let counts = try simulate("--seed", seed, "--seeds", "1", "--counts")
+            #expect(counts.contains("| fault: flipped bit in the store of a running member |"))
+            #expect(counts.contains("| seen: damage found by a running member |"), "seed \(seed)")
+            #expect(counts.contains("| seen: damage refused at a start |"), "seed \(seed)")
+        }
     }
 
     /// What holds each other is never freed, and keeps the maps of its files: thousands of seeds
