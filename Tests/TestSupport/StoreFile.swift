@@ -63,6 +63,14 @@ public struct StoreFile {
         }
     }
 
+    /// The lists of free pages, by the name "".
+    public func freeLists() throws -> [StoredPlace] {
+        try withTransaction(MDB_RDONLY) { environment, transaction in
+            try records(
+                ofHandle: 0, named: "", transaction, try mapBase(environment, transaction))
+        }
+    }
+
     /// Where the file is mapped: the pages of the main table begin with their numbers.
     private func mapBase(
         _ environment: OpaquePointer?, _ transaction: OpaquePointer?
@@ -91,6 +99,13 @@ public struct StoreFile {
     ) throws -> [StoredPlace] {
         var handle = MDB_dbi()
         try check(mdb_dbi_open(transaction, table, 0, &handle), "table")
+        return try records(ofHandle: handle, named: table ?? "", transaction, map)
+    }
+
+    private func records(
+        ofHandle handle: MDB_dbi, named table: String, _ transaction: OpaquePointer?,
+        _ map: UnsafeRawPointer
+    ) throws -> [StoredPlace] {
         var cursor: OpaquePointer?
         try check(mdb_cursor_open(transaction, handle, &cursor), "cursor")
         defer { mdb_cursor_close(cursor) }
@@ -101,7 +116,7 @@ public struct StoreFile {
             try check(code, "next")
             places.append(
                 StoredPlace(
-                    table: table ?? "", key: bytes(key), keyOffset: offset(key, map),
+                    table: table, key: bytes(key), keyOffset: offset(key, map),
                     value: bytes(value), valueOffset: offset(value, map)))
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
         }

@@ -42,7 +42,8 @@ actor Backend: ExecutorActor {
     private var environment: Environment
     private var failure: BackendError?
 
-    /// - Parameter executor: blocks for as long as a commit takes, so nothing else should run on it.
+    /// - Parameter executor: blocks for as long as a commit takes, so nothing else should run on
+    ///   it.
     init(_ environment: Environment, on executor: any ActorExecutor) {
         self.environment = environment
         self.executor = executor

@@ -28,6 +28,9 @@ public struct BackendError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What LMDB has no words for.
     private let detail: String?
 
+    /// What is wrong with a damaged file.
+    var damage: String { detail ?? "cannot \(operation): \(reason)" }
+
     init(_ operation: String, code: Int32) {
         self.operation = operation
         self.code = code
@@ -37,8 +40,10 @@ public struct BackendError: Error, Hashable, Sendable, CustomStringConvertible {
             case MDB_MAP_FULL: .mapFull
             case ENOSPC, EDQUOT, EFBIG: .diskFull
             case EIO: .inputOutput
+            // The last is what LMDB says when a table's root is not to be found (mdb.c,
+            // `mdb_cursor_init`): nobody goes on with a transaction that has failed.
             case MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_PANIC,
-                MDB_INCOMPATIBLE:
+                MDB_INCOMPATIBLE, MDB_BAD_TXN:
                 .damaged
             default: .other
             }

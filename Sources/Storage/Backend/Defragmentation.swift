@@ -81,7 +81,8 @@ struct Defragmentation {
         let file = open(copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_DSYNC, 0o600)
         guard file >= 0 else { throw BackendError("create \(copy)", code: errno) }
         defer { close(file) }
-        try check(
+        // What cannot be copied is damaged here, and was found by reading.
+        try environment.require(
             mdb_env_copyfd2(environment.handle, file, UInt32(MDB_CP_COMPACT)), "write \(copy)")
         guard fsync(file) == 0 else { throw BackendError("sync \(copy)", code: errno) }
     }

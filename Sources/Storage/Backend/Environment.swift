@@ -34,15 +34,17 @@ final class Environment: @unchecked Sendable {
     let handle: OpaquePointer
     /// Where the file is, or will be once it takes the place of the one it is a copy of.
     let path: String
-    /// Whether each record has one (StoredRecord). Without, the file is an earlier version's, and is
-    /// read only.
+    /// Whether each record has one (StoredRecord). Without, the file is an earlier version's, and
+    /// is read only.
     let hasChecksums: Bool
+    /// Where records can lie.
+    let bounds: PageBounds
     /// Told of damage that is found in what is read.
     let reports: DamageReports
     private let tables: [MDB_dbi]
     private let pageSize: Int64
-    /// By how much the file ended before its last page when it was opened.
-    private let missingBytes: Int64
+    /// How the file was when it was opened.
+    private let extent: FileExtent
 
     /// Opens or creates the file at `path`, whose directory exists, with all tables in it.
     ///
@@ -85,25 +87,35 @@ final class Environment: @unchecked Sendable {
         self.reports = reports
         let isNew = access(place, F_OK) != 0
         handle = try Self.open(place, mapBytes: mapBytes)
-        var missingBytes: Int64 = 0
+        var extent = FileExtent()
         do throws(BackendError) {
-            var statistics = MDB_stat()
-            try check(mdb_env_stat(handle, &statistics), "open \(path)")
-            pageSize = Int64(statistics.ms_psize)
+            pageSize = try Self.pageSize(handle, of: path)
             // Slots of readers that died with an earlier process would pin their pages forever.
             try check(mdb_reader_check(handle, nil), "clear stale readers of \(path)")
-            missingBytes = try Self.coverMap(handle)
-            self.missingBytes = missingBytes
-            (tables, hasChecksums) = try Self.openTables(handle, of: path)
+            extent = try FileExtent(of: handle, pageBytes: Int(pageSize), at: path)
+            self.extent = extent
+            try extent.coverMap(of: handle)
+            let pageBytes = Int(pageSize)
+            (tables, hasChecksums) = try Self.openTables(
+                handle, PageBounds(pageBytes: pageBytes, fileBytes: .max), of: path)
+            bounds = PageBounds(
+                pageBytes: pageBytes, fileBytes: hasChecksums ? .max : extent.bytes)
             if isNew { try Self.syncDirectory(of: place) }
         } catch {
+            extent.giveBack(handle)
             mdb_env_close(handle)
-            guard missingBytes > 0, error.kind == .damaged else { throw error }
-            throw Self.damage("cannot \(error.operation): \(error.reason)", path, missingBytes)
+            guard error.kind == .damaged else { throw error }
+            let found = Self.damage(error.damage, path, extent.missingBytes)
+            reports.report(.backend(found))
+            throw found
         }
+        mdb_env_set_userctx(handle, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    deinit { mdb_env_close(handle) }
+    deinit {
+        extent.giveBack(handle)
+        mdb_env_close(handle)
+    }
 
     /// Commits are written and not synced from now on, until `sync`: a crash before may leave
     /// anything.
@@ -127,10 +139,30 @@ final class Environment: @unchecked Sendable {
     }
 
     /// What to throw when the file is not as it was written.
-    func damage(_ detail: String) -> BackendError { Self.damage(detail, path, missingBytes) }
+    func damage(_ detail: String) -> BackendError { Self.damage(detail, path, extent.missingBytes) }
+
+    /// As above. Whoever is told of damage knows when this returns.
+    func foundDamage(_ detail: String) -> BackendError {
+        let error = damage(detail)
+        reports.report(.backend(error))
+        return error
+    }
+
+    /// Throws unless LMDB says that `operation` succeeded. Whoever is told of damage knows then.
+    @inline(__always)
+    func require(
+        _ code: Int32, _ operation: @autoclosure () -> String
+    ) throws(BackendError) {
+        guard code == MDB_SUCCESS else {
+            let error = BackendError(operation(), code: code)
+            // A commit that failed before is no damage of the file.
+            guard error.kind == .damaged, code != MDB_PANIC else { throw error }
+            throw foundDamage(error.damage)
+        }
+    }
 
     private static func damage(
-        _ detail: String, _ path: String, _ missingBytes: Int64
+        _ detail: String, _ path: String, _ missingBytes: Int
     ) -> BackendError {
         let size = missingBytes == 0 ? "" : "; the file is \(missingBytes) bytes too short"
         return BackendError(damaged: path, detail + size + "; " + advice)
@@ -145,11 +177,13 @@ final class Environment: @unchecked Sendable {
 
     /// Size as of the last commit. Reads the list of free pages: a record per few hundred of them.
     func size() throws(BackendError) -> BackendSize {
-        var info = MDB_envinfo()
-        try check(mdb_env_info(handle, &info), "measure")
-        let total = (Int64(info.me_last_pgno) + 1) * pageSize
         let reader = try ReadTransaction(self)
-        return BackendSize(total: total, inUse: total - Int64(try reader.freePages()) * pageSize)
+        let free = Int64(try reader.freePages())
+        var info = MDB_envinfo()  // never older than what was read
+        try check(mdb_env_info(handle, &info), "measure")
+        let pages = Int64(info.me_last_pgno) + 1
+        guard free < pages else { throw foundDamage("\(free) of its \(pages) pages are free") }
+        return BackendSize(total: pages * pageSize, inUse: (pages - free) * pageSize)
     }
 
     /// The error as the disk means it: LMDB reports a write that the disk took only in part as EIO
@@ -178,6 +212,9 @@ final class Environment: @unchecked Sendable {
             var code = mdb_env_set_maxdbs(environment, MDB_dbi(FileFormat.tableCount))
             if code == MDB_SUCCESS { code = mdb_env_set_mapsize(environment, bytes) }
             if code == MDB_SUCCESS {
+                code = mdb_env_set_assert(environment) { Environment.assertionFailed($0, $1) }
+            }
+            if code == MDB_SUCCESS {
                 code = mdb_env_open(environment, path, UInt32(MDB_NOSUBDIR | MDB_NOTLS), 0o600)
             }
             if code == MDB_SUCCESS { return environment }
@@ -189,42 +226,51 @@ final class Environment: @unchecked Sendable {
         }
     }
 
-    /// Whoever reads the map behind the file's end is killed by the system (SIGBUS), so a file that is
-    /// too short becomes one that lacks the contents of its last pages: LMDB takes no page of zeros
-    /// for one of its own, and no checksum is 0.
-    ///
-    /// Why not refuse it here? LMDB does not write pages that a transaction has taken at the end and
-    /// freed again, but counts them (mdb.c, P_LOOSE; `mdb_env_copyfd0` looks out for it): a file may
-    /// be short and whole. What is missing is found by reading, which a start does.
-    /// - Returns: how much was missing, in bytes.
-    private static func coverMap(_ environment: OpaquePointer) throws(BackendError) -> Int64 {
-        var info = MDB_envinfo()
+    /// The map begins at a multiple of the system's: of another, nobody could tell where a page is.
+    private static func pageSize(
+        _ environment: OpaquePointer, of path: String
+    ) throws(BackendError) -> Int64 {
         var statistics = MDB_stat()
-        var descriptor: Int32 = -1
-        var file = stat()
-        try check(mdb_env_info(environment, &info), "measure")
         try check(mdb_env_stat(environment, &statistics), "measure")
-        try check(mdb_env_get_fd(environment, &descriptor), "measure")
-        guard fstat(descriptor, &file) == 0 else { throw BackendError("measure", code: errno) }
-        let expected = (Int64(info.me_last_pgno) + 1) * Int64(statistics.ms_psize)
-        let size = Int64(file.st_size)
-        guard size < expected else { return 0 }
-        guard ftruncate(descriptor, Int(expected)) == 0 else {
-            throw BackendError("make up for missing pages", code: errno)
+        let size = Int64(statistics.ms_psize)
+        guard size == sysconf(Int32(_SC_PAGESIZE)) else {
+            throw BackendError(damaged: path, "its pages are of \(size) bytes, not the system's")
         }
-        return expected - size
+        return size
+    }
+
+    /// LMDB has found what it does not expect of a file, and ends the process when this returns. If
+    /// nobody is told of damage, as at a start, standard error is.
+    private static func assertionFailed(
+        _ handle: OpaquePointer?, _ message: UnsafePointer<CChar>?
+    ) {
+        var path: UnsafePointer<CChar>?
+        mdb_env_get_path(handle, &path)
+        let detail =
+            "LMDB does not know what it found: " + (message.map { String(cString: $0) } ?? "")
+        let error: BackendError
+        if let context = mdb_env_get_userctx(handle) {
+            let environment = Unmanaged<Environment>.fromOpaque(context).takeUnretainedValue()
+            error = environment.foundDamage(detail)
+        } else {
+            error = damage(detail, path.map { String(cString: $0) } ?? "", 0)
+        }
+        let line = "fatal: \(error)\n"
+        _ = line.utf8.withContiguousStorageIfAvailable {
+            write(STDERR_FILENO, $0.baseAddress, $0.count)
+        }
     }
 
     /// Writes to a new file only.
     /// - Returns: handles by number, and whether records have checksums.
     private static func openTables(
-        _ environment: OpaquePointer, of path: String
+        _ environment: OpaquePointer, _ bounds: PageBounds, of path: String
     ) throws(BackendError) -> (tables: [MDB_dbi], hasChecksums: Bool) {
         var info = MDB_envinfo()
         try check(mdb_env_info(environment, &info), "measure")
         let isUntouched = info.me_last_txnid == 0
         return try within(environment, isUntouched ? 0 : MDB_RDONLY) { begun throws(BackendError) in
-            let names = try FileFormat.tableNames(begun, at: path)
+            let names = try FileFormat.tableNames(begun, bounds, at: path)
             let contents = try FileFormat.contents(names, isUntouched: isUntouched, at: path)
             let flags = contents == .nothing ? MDB_CREATE : 0
             if contents == .nothing { _ = try openTable(FileFormat.mark, flags, begun) }

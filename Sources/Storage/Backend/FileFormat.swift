@@ -41,7 +41,7 @@ enum FileFormat {
     /// LMDB keeps tables as records of its main table, which has no name.
     /// - Throws: `.damaged` when there are not as many as LMDB has counted.
     static func tableNames(
-        _ transaction: OpaquePointer?, at path: String
+        _ transaction: OpaquePointer?, _ bounds: PageBounds, at path: String
     ) throws(BackendError) -> [String] {
         let operation = "read the names of tables"
         var main = MDB_dbi()
@@ -53,11 +53,16 @@ enum FileFormat {
         defer { mdb_cursor_close(cursor) }
         var names: [String] = []
         var key = MDB_val()
-        var code = mdb_cursor_get(cursor, &key, nil, MDB_FIRST)
+        var table = MDB_val()
+        var code = mdb_cursor_get(cursor, &key, &table, MDB_FIRST)
         while code != MDB_NOTFOUND {
             try check(code, operation)
-            names.append(String(decoding: UnsafeRawBufferPointer(key), as: UTF8.self))
-            code = mdb_cursor_get(cursor, &key, nil, MDB_NEXT)
+            let name = UnsafeRawBufferPointer(key)
+            guard bounds.contain(name, UnsafeRawBufferPointer(table)) else {
+                throw BackendError(damaged: path, "a table's record ends outside of its page")
+            }
+            names.append(String(decoding: name, as: UTF8.self))
+            code = mdb_cursor_get(cursor, &key, &table, MDB_NEXT)
         }
         guard names.count == statistics.ms_entries else {
             throw BackendError(

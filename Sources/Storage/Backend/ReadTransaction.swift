@@ -8,9 +8,11 @@ import CLMDB
 /// let it go. Stays with the actor that began it.
 struct ReadTransaction: ~Copyable {
     private let environment: Environment
+    private let bounds: PageBounds
     private let handle: OpaquePointer
 
     init(_ environment: Environment) throws(BackendError) {
+        bounds = environment.bounds
         var begun: OpaquePointer?
         try check(
             mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun), "begin reading")
@@ -44,8 +46,13 @@ struct ReadTransaction: ~Copyable {
         var found = MDB_val()
         let code = mdb_get(handle, environment.handle(of: table), &wanted, &found)
         if code == MDB_NOTFOUND { return nil }
-        try checkRead(code, "read table \(table.name)")
-        return try value(table, key, UnsafeRawBufferPointer(found))
+        try environment.require(code, "read table \(table.name)")
+        let stored = UnsafeRawBufferPointer(found)
+        guard bounds.contain(stored) else {
+            let name = Self.name(of: key, in: table)
+            throw environment.foundDamage("\(name) ends outside of its page")
+        }
+        return try value(table, key, stored)
     }
 
     /// What was written in the place of `stored`, which was found under `key`.
@@ -55,7 +62,8 @@ struct ReadTransaction: ~Copyable {
     ) throws(BackendError) -> UnsafeRawBufferPointer {
         guard environment.hasChecksums else { return stored }
         guard let value = StoredRecord.value(table, key, stored) else {
-            throw damaged("\(Self.name(of: key, in: table)) does not match its checksum")
+            throw environment.foundDamage(
+                "\(Self.name(of: key, in: table)) does not match its checksum")
         }
         return value
     }
@@ -72,23 +80,6 @@ struct ReadTransaction: ~Copyable {
             name = "\([UInt8](key))"
         }
         return "record \(name) of table \(table.name)"
-    }
-
-    /// The file is not as it was written. Whoever is told of damage knows when this returns.
-    private func damaged(_ detail: String) -> BackendError {
-        let error = environment.damage(detail)
-        environment.reports.report(.backend(error))
-        return error
-    }
-
-    @inline(__always)
-    private func checkRead(
-        _ code: Int32, _ operation: @autoclosure () -> String
-    ) throws(BackendError) {
-        guard code == MDB_SUCCESS else {
-            let error = BackendError(operation(), code: code)
-            throw error.kind == .damaged ? damaged("cannot \(operation()): \(error.reason)") : error
-        }
     }
 
     /// Calls `visit` with all records of `table` in order of their keys, until it says false. The
@@ -125,12 +116,15 @@ struct ReadTransaction: ~Copyable {
             count += 1
             return true
         }
-        if isDisplaced { throw damaged("table \(table.name) lacks a record that it had") }
+        if isDisplaced {
+            throw environment.foundDamage("table \(table.name) lacks a record that it had")
+        }
         if let pause { return scan.pause(before: pause, after: count) }
         scan.finish(after: count)
         let expected = try entries(of: table)
         guard scan.count == expected else {
-            throw damaged("table \(table.name) has \(scan.count) of its \(expected) records")
+            throw environment.foundDamage(
+                "table \(table.name) has \(scan.count) of its \(expected) records")
         }
     }
 
@@ -147,7 +141,8 @@ struct ReadTransaction: ~Copyable {
             do throws(BackendError) {
                 let value = try value(table, key, stored)
                 guard last.baseAddress == nil || Bytes.compare(last, key) < 0 else {
-                    throw damaged("\(Self.name(of: key, in: table)) is out of order")
+                    throw environment.foundDamage(
+                        "\(Self.name(of: key, in: table)) is out of order")
                 }
                 last = key
                 return visit(key, value)
@@ -162,7 +157,7 @@ struct ReadTransaction: ~Copyable {
     /// How many records LMDB has counted in `table`.
     func entries(of table: Table) throws(BackendError) -> Int {
         var statistics = MDB_stat()
-        try checkRead(
+        try environment.require(
             mdb_stat(handle, environment.handle(of: table), &statistics),
             "measure table \(table.name)")
         return statistics.ms_entries
@@ -178,9 +173,13 @@ struct ReadTransaction: ~Copyable {
         var value = MDB_val()
         let code = mdb_cursor_get(cursor, &key, &value, MDB_LAST)
         if code == MDB_NOTFOUND { return nil }
-        try checkRead(code, operation)
-        _ = try self.value(table, UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
-        return UnsafeRawBufferPointer(key)
+        try environment.require(code, operation)
+        let (last, stored) = (UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
+        guard bounds.contain(last, stored) else {
+            throw environment.foundDamage("cannot \(operation): it ends outside of its page")
+        }
+        _ = try self.value(table, last, stored)
+        return last
     }
 
     /// How many pages the file could reuse.
@@ -189,17 +188,23 @@ struct ReadTransaction: ~Copyable {
     /// length (mdb.c, `FREE_DBI`; `mdb_stat -f` counts the same way).
     func freePages() throws(BackendError) -> Int {
         let freeTable: MDB_dbi = 0
+        let wordBytes = MemoryLayout<UInt64>.size
         var pages = 0
         var isDamaged = false
         try walk(freeTable, from: nil, "count free pages") { _, list in
-            guard list.count >= MemoryLayout<UInt>.size else {
+            guard list.count >= wordBytes,
+                let count = Int(exactly: list.littleEndian(at: 0, as: UInt64.self)),
+                count < list.count / wordBytes
+            else {
                 isDamaged = true
                 return false
             }
-            pages += Int(clamping: list.loadUnaligned(as: UInt.self))
+            pages += count
             return true
         }
-        guard !isDamaged else { throw damaged("a list of free pages is too short") }
+        guard !isDamaged else {
+            throw environment.foundDamage("a list of free pages has another length than it says")
+        }
         return pages
     }
 
@@ -222,8 +227,13 @@ struct ReadTransaction: ~Copyable {
             code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
         }
         while code != MDB_NOTFOUND {
-            try checkRead(code, operation())
-            guard visit(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value)) else { return }
+            try environment.require(code, operation())
+            let (name, stored) = (UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
+            guard bounds.contain(name, stored) else {
+                throw environment.foundDamage(
+                    "cannot \(operation()): a record ends outside of its page")
+            }
+            guard visit(name, stored) else { return }
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
         }
     }

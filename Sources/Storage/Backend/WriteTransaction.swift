@@ -12,7 +12,7 @@ struct WriteTransaction: ~Copyable {
     init(_ environment: Environment) throws(BackendError) {
         precondition(environment.hasChecksums, "a file of an old format is converted, not written")
         var begun: OpaquePointer?
-        try check(mdb_txn_begin(environment.handle, nil, 0, &begun), "begin writing")
+        try environment.require(mdb_txn_begin(environment.handle, nil, 0, &begun), "begin writing")
         handle = begun
         self.environment = environment
     }
@@ -23,13 +23,13 @@ struct WriteTransaction: ~Copyable {
     consuming func commit() throws(BackendError) {
         let committing = handle
         handle = nil  // LMDB frees it, whatever comes out
-        try check(mdb_txn_commit(committing), "commit")
+        try environment.require(mdb_txn_commit(committing), "commit")
     }
 
     func put(
         _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
     ) throws(BackendError) {
-        try check(write(table, key, value, 0), "write table \(table.name)")
+        try environment.require(write(table, key, value, 0), "write table \(table.name)")
     }
 
     /// LMDB makes room for the record (MDB_RESERVE), which is then written where it is to lie.
@@ -50,7 +50,7 @@ struct WriteTransaction: ~Copyable {
         var key = MDB_val(key)
         let code = mdb_del(handle, environment.handle(of: table), &key, nil)
         guard code != MDB_NOTFOUND else { return }
-        try check(code, "delete from table \(table.name)")
+        try environment.require(code, "delete from table \(table.name)")
     }
 
     /// Deletes records of table `key`; those that are not there count as deleted.
@@ -70,7 +70,8 @@ struct WriteTransaction: ~Copyable {
     func append(_ buffer: borrowing RevisionBuffer) throws(BackendError) {
         let operation = "append revisions"
         var cursor: OpaquePointer?
-        try check(mdb_cursor_open(handle, environment.handle(of: .key), &cursor), operation)
+        try environment.require(
+            mdb_cursor_open(handle, environment.handle(of: .key), &cursor), operation)
         defer { mdb_cursor_close(cursor) }
         for index in 0..<buffer.count {
             let record = buffer.record(at: index)
@@ -85,7 +86,7 @@ struct WriteTransaction: ~Copyable {
                 }
                 return code
             }
-            try check(code, operation)
+            try environment.require(code, operation)
         }
     }
 
@@ -93,6 +94,7 @@ struct WriteTransaction: ~Copyable {
     func append(
         _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
     ) throws(BackendError) {
-        try check(write(table, key, value, MDB_APPEND), "append to table \(table.name)")
+        try environment.require(
+            write(table, key, value, MDB_APPEND), "append to table \(table.name)")
     }
 }

@@ -31,18 +31,28 @@ struct Conversion {
     /// Blocks while all of the file is read and written.
     /// - Returns: the new file, to be used instead of the old one.
     func run() throws(BackendError) -> Environment {
-        observe(.began(bytes: try old.size().total))
-        var file = try IncomingFile(converting: old.path, quotaBytes: quotaBytes)
-        file.observe = observeStep
+        let size = try old.size()
+        observe(.began(bytes: size.total))
         do throws(BackendError) {
+            var file = try IncomingFile(converting: old.path, quotaBytes: quotaBytes)
+            file.observe = observeStep
             let records = try copy(to: file)
             try file.installConverted()
             observe(.finished(records: records))
             return file.environment
         } catch {
             Self.removeLeftovers(of: old.path)
-            throw file.environment.explain(error)
+            throw explain(old.explain(error), size)
         }
+    }
+
+    /// The operator is to know what was written, and how much room there must be.
+    private func explain(_ error: BackendError, _ size: BackendSize) -> BackendError {
+        guard error.kind == .diskFull || error.kind == .inputOutput else { return error }
+        let new = IncomingFile.converting(old.path)
+        return BackendError(
+            "write the records of \(old.path) with checksums to \(new), which takes about as much "
+                + "space again (\(size.inUse) bytes)", code: error.code)
     }
 
     private func copy(to file: IncomingFile) throws(BackendError) -> Int {

@@ -111,6 +111,33 @@ struct StoreConversionTests {
         #expect(try StoreHarness(in: story.directory).everything() == expected)
     }
 
+    @Test("that there is no room for is refused with how much it takes")
+    func diskFull() async {
+        let result = await #expect(
+            processExitsWith: .exitCode(3), observing: [\.standardErrorContent]
+        ) {
+            let harness = try StoreHarness()
+            for number in 0..<100 {
+                try harness.apply {
+                    _ = try $0.put("k\(number)", String(repeating: "v", count: 10_000))
+                }
+            }
+            harness.commit()
+            harness.crashLeavingFile()
+            try StoreFile(harness.configuration.path).makeOld()
+            // As a disk that is full: no file may become larger.
+            signal(SIGXFSZ, SIG_IGN)
+            var limit = rlimit(rlim_cur: 1 << 19, rlim_max: 1 << 19)
+            #expect(setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0)
+            do { _ = try StoreHarness(in: harness.directory) } catch {
+                FileHandle.standardError.write(Data("\(error)".utf8))
+                exit(3)
+            }
+        }
+        let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(said.contains("cairn.mdb.converting, which takes about as much space again ("))
+    }
+
     @Test("that another member sent before a crash becomes the state, and is converted")
     func incoming() throws {
         let story = try story()

@@ -233,14 +233,18 @@ struct StoreDamageTests {
             try harness.apply { _ = try $0.put("k\(number)", String(repeating: "v", count: 500)) }
         }
         harness.commit()
-        let error = #expect(throws: StoreError.self) {
-            try harness.crash { path in
-                let file = try #require(FileHandle(forUpdatingAtPath: path))
-                let size = try file.seekToEnd()
-                try file.truncate(atOffset: size * UInt64(kept) / 6 / 4096 * 4096)
+        let path = harness.configuration.path
+        harness.crashLeavingFile()
+        let file = try #require(FileHandle(forUpdatingAtPath: path))
+        let size = try file.seekToEnd() * UInt64(kept) / 6 / 4096 * 4096
+        try file.truncate(atOffset: size)
+        for _ in 0..<2 {
+            let error = #expect(throws: StoreError.self) {
+                try StoreHarness(in: harness.directory)
             }
+            #expect("\(String(describing: error))".contains("bytes too short"))
+            #expect(try file.seekToEnd() == size, "the next start can say so too")
         }
-        #expect("\(String(describing: error))".contains("bytes too short"))
     }
 
     /// LMDB counts pages at the end that a transaction has taken and freed again, and does not
