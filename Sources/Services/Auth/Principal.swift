@@ -70,6 +70,11 @@ package struct Principal: Hashable, Sendable {
 }
 
 extension Principal {
+    /// What members learn of this caller from an entry with `header`, which it has made.
+    func asLogged(_ header: ProposalHeader) -> Principal {
+        isMember || isBoundToRevision ? Principal(header) : self
+    }
+
     package static func == (a: Self, b: Self) -> Bool {
         a.revision == b.revision && a.isBoundToRevision == b.isBoundToRevision
             && a.isMember == b.isMember && a.user == b.user
