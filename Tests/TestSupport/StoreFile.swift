@@ -126,6 +126,23 @@ public struct StoreFile {
         _ = pwrite(file, &byte, 1, offset)
     }
 
+    /// Flips the bit of a page's header by which the page with the record at `offset` seems to have
+    /// the fewest records, but one (mdb.c, `mp_lower`).
+    /// - Returns: how many are hidden by that.
+    @discardableResult
+    public func hideRecords(besideRecordAt offset: Int) -> Int {
+        let (page, header, place) = (offset / 4096 * 4096, 16, 12)
+        let file = open(path, O_RDWR)
+        defer { close(file) }
+        var lower: UInt16 = 0
+        guard pread(file, &lower, 2, page + place) == 2 else { return 0 }
+        let flipped = (0..<16).map { lower ^ 1 << UInt16($0) }
+            .filter { $0 < lower && Int($0) >= header + 2 && $0.isMultiple(of: 2) }.min()
+        guard var flipped else { return 0 }
+        _ = pwrite(file, &flipped, 2, page + place)
+        return Int(lower - flipped) / 2
+    }
+
     /// Changes a byte of a record's value as a bug of ours would, not a disk: with the checksum (the
     /// last four bytes) to match.
     public func alter(_ place: StoredPlace, at index: Int, by mask: UInt8) {

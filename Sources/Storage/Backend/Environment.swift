@@ -215,22 +215,38 @@ final class Environment: @unchecked Sendable {
         return expected - size
     }
 
+    /// Writes to a new file only.
     /// - Returns: handles by number, and whether records have checksums.
     private static func openTables(
         _ environment: OpaquePointer, of path: String
     ) throws(BackendError) -> (tables: [MDB_dbi], hasChecksums: Bool) {
-        var begun: OpaquePointer?
-        try check(mdb_txn_begin(environment, nil, 0, &begun), "begin")
-        do throws(BackendError) {
-            let names = try FileFormat.tableNames(begun)
-            let hasChecksums = try FileFormat.hasChecksums(names, at: path)
-            if hasChecksums { _ = try openTable(FileFormat.mark, begun) }
+        var info = MDB_envinfo()
+        try check(mdb_env_info(environment, &info), "measure")
+        let isUntouched = info.me_last_txnid == 0
+        return try within(environment, isUntouched ? 0 : MDB_RDONLY) { begun throws(BackendError) in
+            let names = try FileFormat.tableNames(begun, at: path)
+            let contents = try FileFormat.contents(names, isUntouched: isUntouched, at: path)
+            let flags = contents == .nothing ? MDB_CREATE : 0
+            if contents == .nothing { _ = try openTable(FileFormat.mark, flags, begun) }
             var handles: [MDB_dbi] = []
-            for table in Table.allCases { handles.append(try openTable(table.name, begun)) }
+            for table in Table.allCases { handles.append(try openTable(table.name, flags, begun)) }
+            return (handles, contents != .records(haveChecksums: false))
+        }
+    }
+
+    /// Handles that `body` opens stay open.
+    private static func within<Result>(
+        _ environment: OpaquePointer, _ flags: Int32,
+        _ body: (OpaquePointer?) throws(BackendError) -> Result
+    ) throws(BackendError) -> Result {
+        var begun: OpaquePointer?
+        try check(mdb_txn_begin(environment, nil, UInt32(flags), &begun), "begin")
+        do throws(BackendError) {
+            let result = try body(begun)
             let code = mdb_txn_commit(begun)
             begun = nil
-            try check(code, "create tables")
-            return (handles, hasChecksums)
+            try check(code, "open tables")
+            return result
         } catch {
             mdb_txn_abort(begun)
             throw error
@@ -238,11 +254,10 @@ final class Environment: @unchecked Sendable {
     }
 
     private static func openTable(
-        _ name: String, _ transaction: OpaquePointer?
+        _ name: String, _ flags: Int32, _ transaction: OpaquePointer?
     ) throws(BackendError) -> MDB_dbi {
         var handle = MDB_dbi()
-        let code = mdb_dbi_open(transaction, name, UInt32(MDB_CREATE), &handle)
-        try check(code, "open table \(name)")
+        try check(mdb_dbi_open(transaction, name, UInt32(flags), &handle), "open table \(name)")
         return handle
     }
 

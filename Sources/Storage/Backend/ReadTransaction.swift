@@ -34,8 +34,8 @@ struct ReadTransaction: ~Copyable {
     }
 
     /// The value of `key`, nil if there is none; never another than was written: a record that does
-    /// not match its checksum is an error here and in all that follows. The bytes are the file's own, valid until the view
-    /// is renewed or gone.
+    /// not match its checksum is an error here and in all that follows. The bytes are the file's
+    /// own, valid until the view is renewed or gone.
     @inline(__always)
     func get(
         _ table: Table, _ key: UnsafeRawBufferPointer
@@ -91,24 +91,65 @@ struct ReadTransaction: ~Copyable {
         }
     }
 
-    /// Calls `visit` with the records of `table` in order of their keys, from `start` on if given,
-    /// until it says false. The bytes are valid as those of `get`.
+    /// Calls `visit` with all records of `table` in order of their keys, until it says false. The
+    /// bytes are valid as those of `get`. At the end there were as many as LMDB has counted.
     func forEach(
-        in table: Table, from start: [UInt8]? = nil,
+        in table: Table,
+        _ visit: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
+    ) throws(BackendError) {
+        var scan = TableScan(table)
+        try advance(&scan, visit)
+    }
+
+    /// As above from where `scan` is; the record at which `visit` says false is the first of the
+    /// next part.
+    func advance(
+        _ scan: inout TableScan,
+        _ visit: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
+    ) throws(BackendError) {
+        precondition(!scan.isAtEnd, "a walk over a table that is at its end")
+        let table = scan.table
+        let first = scan.next
+        var count = 0
+        var isDisplaced = false
+        var pause: [UInt8]?
+        try forEach(in: table, from: first) { key, value in
+            if count == 0, let first, !key.elementsEqual(first) {
+                isDisplaced = true
+                return false
+            }
+            guard visit(key, value) else {
+                pause = [UInt8](key)
+                return false
+            }
+            count += 1
+            return true
+        }
+        if isDisplaced { throw damaged("table \(table.name) lacks a record that it had") }
+        if let pause { return scan.pause(before: pause, after: count) }
+        scan.finish(after: count)
+        let expected = try entries(of: table)
+        guard scan.count == expected else {
+            throw damaged("table \(table.name) has \(scan.count) of its \(expected) records")
+        }
+    }
+
+    /// Calls `visit` with the records of `table` in order of their keys, from `start` on, until it
+    /// says false. The bytes are valid as those of `get`. Nobody knows how many there should be.
+    func forEach(
+        in table: Table, from start: [UInt8]?,
         _ visit: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
     ) throws(BackendError) {
         let handle = environment.handle(of: table)
         var failure: BackendError?
-        var count = 0
         var last = UnsafeRawBufferPointer(start: nil, count: 0)
-        let isWhole = try walk(handle, from: start, "scan table \(table.name)") { key, stored in
+        try walk(handle, from: start, "scan table \(table.name)") { key, stored in
             do throws(BackendError) {
                 let value = try value(table, key, stored)
-                guard count == 0 || Bytes.compare(last, key) < 0 else {
+                guard last.baseAddress == nil || Bytes.compare(last, key) < 0 else {
                     throw damaged("\(Self.name(of: key, in: table)) is out of order")
                 }
                 last = key
-                count += 1
                 return visit(key, value)
             } catch {
                 failure = error
@@ -116,17 +157,14 @@ struct ReadTransaction: ~Copyable {
             }
         }
         if let failure { throw failure }
-        guard isWhole, start == nil else { return }
-        let expected = try entries(of: handle)
-        guard count == expected else {
-            throw damaged("table \(table.name) has \(count) of its \(expected) records")
-        }
     }
 
-    /// How many records LMDB has counted in a table.
-    private func entries(of table: MDB_dbi) throws(BackendError) -> Int {
+    /// How many records LMDB has counted in `table`.
+    func entries(of table: Table) throws(BackendError) -> Int {
         var statistics = MDB_stat()
-        try checkRead(mdb_stat(handle, table, &statistics), "measure a table")
+        try checkRead(
+            mdb_stat(handle, environment.handle(of: table), &statistics),
+            "measure table \(table.name)")
         return statistics.ms_entries
     }
 
@@ -153,7 +191,7 @@ struct ReadTransaction: ~Copyable {
         let freeTable: MDB_dbi = 0
         var pages = 0
         var isDamaged = false
-        _ = try walk(freeTable, from: nil, "count free pages") { _, list in
+        try walk(freeTable, from: nil, "count free pages") { _, list in
             guard list.count >= MemoryLayout<UInt>.size else {
                 isDamaged = true
                 return false
@@ -165,11 +203,10 @@ struct ReadTransaction: ~Copyable {
         return pages
     }
 
-    /// - Returns: whether the end of the table was reached.
     private func walk(
         _ table: MDB_dbi, from start: [UInt8]?, _ operation: @autoclosure () -> String,
         _ visit: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Bool
-    ) throws(BackendError) -> Bool {
+    ) throws(BackendError) {
         var cursor: OpaquePointer?
         try check(mdb_cursor_open(handle, table, &cursor), operation())
         defer { mdb_cursor_close(cursor) }
@@ -186,12 +223,9 @@ struct ReadTransaction: ~Copyable {
         }
         while code != MDB_NOTFOUND {
             try checkRead(code, operation())
-            guard visit(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value)) else {
-                return false
-            }
+            guard visit(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value)) else { return }
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
         }
-        return true
     }
 }
 

@@ -49,29 +49,24 @@ struct Conversion {
         let view = try ReadTransaction(old)
         var count = 0
         for table in Table.allCases {
-            var next: [UInt8]?
-            repeat {
-                next = try copyPart(of: table, from: next, view, to: file, &count)
-            } while next != nil
+            var scan = TableScan(table)
+            while !scan.isAtEnd { try copyPart(&scan, view, to: file, &count) }
         }
+        try compare(view, with: ReadTransaction(file.environment))
         return count
     }
 
     /// Copies what one commit takes.
-    /// - Returns: the key to go on with; nil at the table's end.
     private func copyPart(
-        of table: Table, from start: [UInt8]?, _ view: borrowing ReadTransaction,
-        to file: IncomingFile, _ count: inout Int
-    ) throws(BackendError) -> [UInt8]? {
+        _ scan: inout TableScan, _ view: borrowing ReadTransaction, to file: IncomingFile,
+        _ count: inout Int
+    ) throws(BackendError) {
+        let table = scan.table
         let transaction = try WriteTransaction(file.environment)
-        var next: [UInt8]?
         var bytes = 0
         var failure: BackendError?
-        try view.forEach(in: table, from: start) { key, value in
-            if bytes >= Self.commitBytes {
-                next = [UInt8](key)
-                return false
-            }
+        try view.advance(&scan) { key, value in
+            guard bytes < Self.commitBytes else { return false }
             do throws(BackendError) { try transaction.append(table, key, value) } catch {
                 failure = error
                 return false
@@ -84,6 +79,18 @@ struct Conversion {
         if let failure { throw failure }
         try transaction.commit()
         file.environment.trickle()
-        return next
+    }
+
+    /// From now on each record has a checksum that says it is right: all must be there.
+    private func compare(
+        _ view: borrowing ReadTransaction, with new: borrowing ReadTransaction
+    ) throws(BackendError) {
+        for table in Table.allCases {
+            let (expected, written) = (try view.entries(of: table), try new.entries(of: table))
+            guard written == expected else {
+                throw old.damage(
+                    "\(written) of the \(expected) records of table \(table.name) were written")
+            }
+        }
     }
 }

@@ -52,8 +52,8 @@ package actor SnapshotSpool: ExecutorActor {
     private var writer: SnapshotWriter
     /// Of `Table.inSnapshots`.
     private var table = 0
-    /// Where the table goes on; nil at its beginning.
-    private var next: [UInt8]?
+    /// How far the table is in the snapshot; nil before its beginning.
+    private var scan: TableScan?
     /// Where each chunk begins in the file, and at last where it ends.
     private var places = [0]
 
@@ -165,17 +165,15 @@ package actor SnapshotSpool: ExecutorActor {
 
     private func fill() throws(BackendError) {
         while table < Table.inSnapshots.count, !writer.isFull {
-            var pause: [UInt8]?
-            try view?.forEach(in: Table.inSnapshots[table], from: next) { key, value in
-                if writer.isFull {
-                    pause = [UInt8](key)
-                    return false
-                }
-                writer.append(Table.inSnapshots[table], key, value)
+            let current = Table.inSnapshots[table]
+            var scan = self.scan ?? TableScan(current)
+            try view?.advance(&scan) { key, value in
+                guard !writer.isFull else { return false }
+                writer.append(current, key, value)
                 return true
             }
-            next = pause
-            if pause == nil { table += 1 }
+            self.scan = scan.isAtEnd ? nil : scan
+            if scan.isAtEnd { table += 1 }
         }
     }
 

@@ -20,9 +20,9 @@ extension MVCCStore {
         from position: RevisionPosition, _ visit: (FileRecord) -> Bool
     ) throws(StoreError) {
         var failure: StoreError?
-        let start = RecordKey(position).encoded
+        let start = RecordKey(position)
         try backend { () throws(BackendError) in
-            try records.scan(.key, from: start) { rawKey, encoded in
+            try records.scanRevisions(from: start) { rawKey, encoded in
                 do throws(StoreError) {
                     return visit(try Self.record(rawKey, encoded))
                 } catch {

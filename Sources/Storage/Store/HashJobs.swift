@@ -196,8 +196,8 @@ private final class TablesHash: HashJob {
         $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
     }
     private var current = 0
-    /// Where the table goes on; nil at its beginning.
-    private var next: [UInt8]?
+    /// How far the table is in the hash; nil before its beginning.
+    private var scan: TableScan?
     private let then: @Sendable (Result<UInt32, StoreError>) -> Void
 
     /// What members do not share.
@@ -226,25 +226,22 @@ private final class TablesHash: HashJob {
     private func addSlice(budget: Int) throws(BackendError) {
         let table = tables[current]
         var value = value
-        if next == nil {
+        if scan == nil {
             let name = Array(table.name.utf8)
             value = name.withUnsafeBytes { add($0, to: value) }
         }
         var cost = 0
-        var pause: [UInt8]?
-        try view?.forEach(in: table, from: next) { key, record in
-            if cost >= budget {
-                pause = [UInt8](key)
-                return false
-            }
+        var scan = self.scan ?? TableScan(table)
+        try view?.advance(&scan) { key, record in
+            guard cost < budget else { return false }
             cost += 1 + record.count / MVCCStore.bytesPerRecordCost
             if table == .meta, Self.left.contains(where: { key.elementsEqual($0) }) { return true }
             value = add(record, to: add(key, to: value))
             return true
         }
         self.value = value
-        next = pause
-        if pause == nil { current += 1 }
+        self.scan = scan.isAtEnd ? nil : scan
+        if scan.isAtEnd { current += 1 }
     }
 
     private func add(_ bytes: UnsafeRawBufferPointer, to value: UInt32) -> UInt32 {

@@ -109,11 +109,19 @@ struct RecordLayers: ~Copyable {
     /// Another view of the file as of the last commit.
     func newView() throws(BackendError) -> ReadTransaction { try ReadTransaction(environment) }
 
-    /// The file as of the last finished commit.
+    /// All records of `table`, as of the last finished commit.
     func scan(
-        _ table: Table, from start: [UInt8]? = nil,
+        _ table: Table,
         _ visit: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
     ) throws(BackendError) {
-        try view.forEach(in: table, from: start, visit)
+        try view.forEach(in: table, visit)
+    }
+
+    /// Records of table `key` from `start` on, as of the last finished commit.
+    func scanRevisions(
+        from start: RecordKey,
+        _ visit: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
+    ) throws(BackendError) {
+        try view.forEach(in: .key, from: start.encoded, visit)
     }
 }

@@ -27,22 +27,6 @@ struct StoreConversionTests {
         return harness
     }
 
-    /// Puts the records of the store in a file in which they lie as they are, without more.
-    private func makeOld(_ path: String) throws {
-        let tables = Table.allCases.map(\.name)
-        let places = try StoreFile(path).places().filter { tables.contains($0.table) }
-        try FileManager.default.removeItem(atPath: path)
-        try StoreFile(path).create(
-            tables: tables,
-            places.map {
-                ($0.table, $0.key, Array($0.value.dropLast(StoredRecord.checksumBytes)))
-            })
-    }
-
-    private func hasChecksums(_ path: String) throws -> Bool {
-        try StoreFile(path).places().contains { $0.key == Array(FileFormat.mark.utf8) }
-    }
-
     @Test("is converted by a start, which tells of it, and is the same store")
     func converted() throws {
         let told = Locked<[ConversionEvent]>([])
@@ -56,14 +40,14 @@ struct StoreConversionTests {
         let path = harness.configuration.path
         try FileManager.default.removeItem(atPath: path)
         try FileManager.default.copyItem(atPath: story.configuration.path, toPath: path)
-        try makeOld(path)
-        #expect(try !hasChecksums(path))
+        try StoreFile(path).makeOld()
+        #expect(try !StoreFile(path).hasChecksums)
         #expect(try IncomingSnapshot.indexOfStore(at: path) == story.lastIndex)
-        #expect(try !hasChecksums(path), "a look at it changes nothing")
+        #expect(try !StoreFile(path).hasChecksums, "a look at it changes nothing")
 
         try harness.crash()
         #expect(try harness.everything() == expected)
-        #expect(try hasChecksums(path))
+        #expect(try StoreFile(path).hasChecksums)
         let events = told.withLock { $0 }
         guard events.count == 2, case .began = events[0], case .finished(let records) = events[1]
         else {
@@ -83,7 +67,7 @@ struct StoreConversionTests {
         let expected = try story.everything()
         story.crashLeavingFile()
         let path = story.configuration.path
-        try makeOld(path)
+        try StoreFile(path).makeOld()
         let directory = (path as NSString).deletingLastPathComponent
         let copies = Locked<[(step: IncomingFile.Step, directory: TemporaryDirectory)]>([])
         var conversion = Conversion(
@@ -117,12 +101,12 @@ struct StoreConversionTests {
         let path = story.configuration.path
         try story.crash { _ in }
         story.crashLeavingFile()
-        try makeOld(path)
+        try StoreFile(path).makeOld()
         let obstacle = path + ".converting"
         try FileManager.default.createDirectory(
             atPath: obstacle, withIntermediateDirectories: false)
         #expect(throws: StoreError.self) { try StoreHarness(in: story.directory) }
-        #expect(try !hasChecksums(path))
+        #expect(try !StoreFile(path).hasChecksums)
         try FileManager.default.removeItem(atPath: obstacle)
         #expect(try StoreHarness(in: story.directory).everything() == expected)
     }
@@ -136,11 +120,11 @@ struct StoreConversionTests {
         let path = directory.path + "/cairn.mdb"
         try FileManager.default.copyItem(
             atPath: story.configuration.path, toPath: path + ".incoming")
-        try makeOld(path + ".incoming")
+        try StoreFile(path + ".incoming").makeOld()
         let found = try #require(try IncomingSnapshot.find(at: path))
         #expect(found.index == story.lastIndex)
         try IncomingSnapshot.install(at: path)
         #expect(try StoreHarness(in: directory).everything() == expected)
-        #expect(try hasChecksums(path))
+        #expect(try StoreFile(path).hasChecksums)
     }
 }

@@ -7,33 +7,6 @@ import Testing
 
 @testable import Storage
 
-/// A store with a record in every table, of which all is on disk.
-private func filledStore() throws -> StoreHarness {
-    let harness = try StoreHarness()
-    for value in ["one", "two", "three"] {
-        try harness.apply { store in
-            _ = try store.put("a", value)
-            _ = try store.put("b", value, lease: 3)
-        }
-    }
-    try harness.apply { _ = try $0.delete(KeyRange("b")) }
-    try harness.apply { store in
-        for table in Table.allCases where table != .key && table != .meta {
-            for name in ["p", "q"] {
-                try store.write(
-                    table, key: Array(name.utf8), value: Array("\(table.name) \(name)".utf8))
-            }
-        }
-        store.setConfState(ConfState(voters: [MemberID(1)]))
-    }
-    harness.commit()
-    return harness
-}
-
-private func places(_ harness: StoreHarness) throws -> [StoredPlace] {
-    try StoreFile(harness.configuration.path).places()
-}
-
 /// Of a record, in the file: the first byte of its key, one of its value, one of its checksum.
 private func offsets(of place: StoredPlace) -> [Int] {
     let end = place.valueOffset + place.value.count
@@ -43,14 +16,6 @@ private func offsets(of place: StoredPlace) -> [Int] {
 /// What a start reads.
 private func readAll(_ harness: StoreHarness) throws {
     for table in Table.allCases { _ = try harness.table(table) }
-}
-
-private func isDamage(_ error: (any Error)?) -> Bool {
-    switch error as? StoreError {
-    case .backend(let error): error.kind == .damaged
-    case .damaged: true
-    default: false
-    }
 }
 
 @Suite("A bit that flipped in the store's file")
@@ -125,12 +90,6 @@ struct StoreDamageTests {
         let read: Read
     }
 
-    private static func result<Value>(of answers: Answers<Result<Value, StoreError>>) -> StoreError?
-    {
-        guard case .failure(let error)? = answers.last else { return nil }
-        return error
-    }
-
     private static func failure(_ body: () throws -> Void) -> (any Error)? {
         do { try body() } catch { return error }
         return nil
@@ -163,13 +122,13 @@ struct StoreDamageTests {
             let answers = Answers<Result<KeyValueHash, StoreError>>()
             try harness.read { try $0.hash(at: nil) { answers.all.append($0) } }
             harness.finishCommits()
-            return result(of: answers)
+            return failureAnswered(answers)
         },
         Reader(testDescription: "a hash of all tables") { harness in
             let answers = Answers<Result<UInt32, StoreError>>()
             try harness.read { try $0.hashOfAllTables { answers.all.append($0) } }
             harness.finishCommits()
-            return result(of: answers)
+            return failureAnswered(answers)
         },
         Reader(testDescription: "a compaction") { harness in
             let answers = Answers<StoreError?>()
