@@ -187,7 +187,7 @@ final class GRPCLifetimeTests {
             busy.abortClient()
             executor.run()
         }
-        // The wheel's timer runs once more, finds nothing and is not set again.
+        // The wheel's timer holds nothing, and finds nobody when it fires.
         executor.advance(seconds: 1)
         #expect(server == nil && wheel == nil && stream == nil)
     }

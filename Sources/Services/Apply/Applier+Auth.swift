@@ -121,13 +121,19 @@ extension Applier {
 
     /// What `caller` may do with keys now; it may have come a while ago.
     private func keyAccess(of caller: Principal) -> KeyAccess {
-        authority.assumeIsolated { $0.view.keyAccess(of: caller.renewed(at: $0.view.revision)) }
+        // Nearly always it has just come, and with what it may do.
+        if caller.revision == authority.board.revision, let keys = caller.keys {
+            return keys.areAll ? .all : .keys(keys)
+        }
+        return authority.assumeIsolated {
+            $0.view.keyAccess(of: caller.renewed(at: $0.view.revision))
+        }
     }
 
     /// Of users and roles, while they count: a read that takes several turns looks whether they
     /// are the same in the end.
     var authRevision: UInt64? {
-        authority.board.isEnabled ? authority.assumeIsolated { $0.view.revision } : nil
+        authority.board.isEnabled ? authority.board.revision : nil
     }
 
     /// Why `caller` may not see who waits under a name.

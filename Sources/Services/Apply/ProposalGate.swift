@@ -46,7 +46,7 @@ final class ProposalGate: Sendable {
         }
         let proposal = ClientProposal(
             id: id, payload: payload.array, operation: operation, arena: arena, from: arenas,
-            as: Principal(header), reply: reply, applier: applier)
+            as: caller.asLogged(header), reply: reply, applier: applier)
         if !inbox.send(proposal) { proposal.refuse(.tooManyRequests) }
     }
 

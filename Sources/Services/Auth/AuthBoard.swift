@@ -9,19 +9,21 @@ package final class AuthBoard: Sendable {
     let tokens: SimpleTokens
     private let enabled = Atomic<Bool>(false)
     /// Of `shown`: who asks for this alone takes no lock.
-    private let revision = Atomic<UInt64>(0)
+    private let shownRevision = Atomic<UInt64>(0)
     private let shown: Locked<AuthView>
 
     package init(_ view: AuthView, _ settings: AuthSettings) {
         signedTokens = settings.signedTokens
         tokens = SimpleTokens(ttlNanoseconds: settings.tokenNanoseconds)
         shown = Locked(view)
-        revision.store(view.revision, ordering: .relaxed)
+        shownRevision.store(view.revision, ordering: .relaxed)
         enabled.store(view.isEnabled, ordering: .relaxed)
     }
 
     /// Costs nothing: most members have no users.
     var isEnabled: Bool { enabled.load(ordering: .relaxed) }
+    /// That of `view`, on the executor of the applied state; elsewhere it may be a moment older.
+    var revision: UInt64 { shownRevision.load(ordering: .relaxed) }
     package var view: AuthView { shown.withLock { $0 } }
 
     /// As what a member proposes of its own.
@@ -32,7 +34,7 @@ package final class AuthBoard: Sendable {
 
     func show(_ view: AuthView) {
         shown.withLock { $0 = view }
-        revision.store(view.revision, ordering: .relaxed)
+        shownRevision.store(view.revision, ordering: .relaxed)
         enabled.store(view.isEnabled, ordering: .relaxed)
     }
 
@@ -58,7 +60,7 @@ package final class AuthBoard: Sendable {
             ).map(Recognition.known) ?? .unknown
         }
         guard let token = SimpleToken(token) else { return .unknown }
-        let revision = revision.load(ordering: .relaxed)
+        let revision = revision
         let known = tokens.principal(of: token, now: now, at: revision) { user in
             view.principal(named: user)
         }

@@ -33,7 +33,7 @@ package struct AuthView: Sendable {
     /// Why `principal` may not do what only root may.
     func refusalOfRoot(_ principal: Principal) -> Status? {
         guard isEnabled, !principal.isMember else { return nil }
-        if principal.user.isEmpty { return .userEmpty }
+        if !principal.hasUser { return .userEmpty }
         guard let rights = users[principal.user] else { return .userNotFound }
         return rights.isRoot ? nil : .permissionDenied
     }
@@ -41,7 +41,7 @@ package struct AuthView: Sendable {
     /// Why `principal` is nobody who may ask anything.
     func refusalOfUser(_ principal: Principal) -> Status? {
         guard isEnabled, !principal.isMember else { return nil }
-        if principal.user.isEmpty { return .userEmpty }
+        if !principal.hasUser { return .userEmpty }
         return users[principal.user] == nil ? .permissionDenied : nil
     }
 

@@ -53,7 +53,7 @@ struct Doorkeeper: Sendable {
         switch rule {
         case .open, .anybody, .keysOfEachMessage: nil
         // Who is nobody cannot have rights; whether somebody has is seen where the state is.
-        case .keys: principal.user.isEmpty ? .userEmpty : nil
+        case .keys: principal.hasUser ? nil : .userEmpty
         case .user: board.view.refusalOfUser(principal)
         case .root: board.view.refusalOfRoot(principal)
         case .alarm:

@@ -83,14 +83,18 @@ struct PermittedKeys: Sendable {
     /// The last range that begins at or before `key`.
     private func last(at key: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) -> Int? {
         let beginning = Self.beginning(of: key)
-        var (low, high) = (0, bounds.count)
-        while low < high {
-            let middle = (low + high) / 2
-            let other = beginnings[middle]
-            let isAtOrBefore =
-                other == beginning
-                ? Self.compare(lower(of: bounds[middle], in: bytes), key) <= 0 : other < beginning
-            if isAtOrBefore { low = middle + 1 } else { high = middle }
+        let low = beginnings.withUnsafeBufferPointer { beginnings in
+            var (low, high) = (0, beginnings.count)
+            while low < high {
+                let middle = (low &+ high) / 2
+                let other = beginnings[middle]
+                let isAtOrBefore =
+                    other < beginning
+                    || other == beginning
+                        && Self.compare(lower(of: bounds[middle], in: bytes), key) <= 0
+                if isAtOrBefore { low = middle &+ 1 } else { high = middle }
+            }
+            return low
         }
         return low == 0 ? nil : low - 1
     }

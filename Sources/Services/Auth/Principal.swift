@@ -4,18 +4,34 @@
 import API
 
 /// A user, nobody, or the member itself.
+///
+/// A copy costs one count of references: requests hand it on often.
 package struct Principal: Hashable, Sendable {
-    /// Empty for nobody.
-    let user: AuthName
+    /// Nil for nobody and the member.
+    private let identity: Identity?
     /// Of auth, when the user was recognized; 0 for nobody, and while auth is off.
     let revision: UInt64
     /// The revision is that of a signed token, which is void once users or roles have changed.
     let isBoundToRevision: Bool
     /// The member's own doing: nothing is asked.
     let isMember: Bool
+
+    private final class Identity: Sendable {
+        let user: AuthName
+        let keys: UserKeys?
+
+        init(_ user: AuthName, _ keys: UserKeys?) {
+            self.user = user
+            self.keys = keys
+        }
+    }
+
+    /// Empty for nobody.
+    var user: AuthName { identity?.user ?? .none }
+    var hasUser: Bool { identity != nil }
     /// The user's at `revision`, when they were looked up already. They follow from the two, and
     /// do not make another principal.
-    let keys: UserKeys?
+    var keys: UserKeys? { identity?.keys }
 
     package init(user: AuthName, revision: UInt64, isBoundToRevision: Bool = false) {
         self.init(user, revision, isBoundToRevision: isBoundToRevision, keys: nil)
@@ -26,18 +42,16 @@ package struct Principal: Hashable, Sendable {
         _ user: AuthName, _ revision: UInt64, isBoundToRevision: Bool = false,
         keys: UserKeys?
     ) {
-        self.user = user
+        identity = user.isEmpty ? nil : Identity(user, keys)
         self.revision = revision
         self.isBoundToRevision = isBoundToRevision
-        self.keys = keys
         isMember = false
     }
 
     private init(isMember: Bool) {
-        user = .none
+        identity = nil
         revision = 0
         isBoundToRevision = false
-        keys = nil
         self.isMember = isMember
     }
 
@@ -48,7 +62,7 @@ package struct Principal: Hashable, Sendable {
 
     /// The same user at a later moment: a token that members keep is as good as its user is now.
     func renewed(at revision: UInt64) -> Principal {
-        if isMember || user.isEmpty || isBoundToRevision || self.revision == revision {
+        if isMember || !hasUser || isBoundToRevision || self.revision == revision {
             return self
         }
         return Principal(user: user, revision: revision)
@@ -56,6 +70,11 @@ package struct Principal: Hashable, Sendable {
 }
 
 extension Principal {
+    /// What members learn of this caller from an entry with `header`, which it has made.
+    func asLogged(_ header: ProposalHeader) -> Principal {
+        isMember || isBoundToRevision ? Principal(header) : self
+    }
+
     package static func == (a: Self, b: Self) -> Bool {
         a.revision == b.revision && a.isBoundToRevision == b.isBoundToRevision
             && a.isMember == b.isMember && a.user == b.user

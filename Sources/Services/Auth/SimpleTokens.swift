@@ -52,6 +52,9 @@ struct SimpleToken: Hashable, Sendable {
     /// Letters that members chose by chance need no others beside them to differ.
     func hash(into hasher: inout Hasher) { hasher.combine(first) }
 
+    /// Some of the letters as a number.
+    var letterBits: UInt64 { first }
+
     private static func isLetter(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
     }
@@ -74,18 +77,6 @@ struct SimpleToken: Hashable, Sendable {
 
 /// The tokens that are known. From any thread.
 final class SimpleTokens: Sendable {
-    fileprivate struct Holder {
-        /// As recognized last.
-        var principal: Principal
-        var deadline: MonotonicTime
-    }
-
-    fileprivate struct Table {
-        var holders: [SimpleToken: Holder] = [:]
-        /// Each token once, by a time at which it may be due.
-        var queue: Deque<(token: SimpleToken, due: MonotonicTime)> = []
-    }
-
     private let table = Locked(Table())
     private let ttlNanoseconds: UInt64
     private let limit: Int
@@ -103,10 +94,10 @@ final class SimpleTokens: Sendable {
         table.withLock { table in
             table.sweep(now: now)
             while table.holders.count >= limit, let oldest = table.queue.popFirst() {
-                table.holders[oldest.token] = nil
+                table.remove(oldest.token)
             }
-            let principal = Principal(user: user, revision: 0)
-            table.holders[token] = Holder(principal: principal, deadline: deadline)
+            table.remove(token)
+            table.add(Holder(token, user, deadline))
             table.queue.append((token, deadline))
         }
     }
@@ -114,21 +105,31 @@ final class SimpleTokens: Sendable {
     /// Whose token it is, which counts as a use.
     /// - Parameters:
     ///   - revision: of users and roles now.
-    ///   - recognized: a user as known at that revision; asked when the one who is kept is of
-    ///     another.
+    ///   - recognized: a user as known at that revision, asked when the one who is kept is of
+    ///     another; without the lock, for it may take long.
     func principal(
         of token: SimpleToken, now: MonotonicTime, at revision: UInt64,
         _ recognized: (AuthName) -> Principal
     ) -> Principal? {
-        table.withLock { table in
-            guard let place = table.holders.index(forKey: token) else { return nil }
-            return table.holders.values[place].use(now, ttlNanoseconds, revision, recognized)
+        let found = table.withLock { table -> (user: AuthName, principal: Principal?)? in
+            guard let holder = table.holder(of: token), holder.deadline > now else { return nil }
+            holder.deadline = now.advanced(byNanoseconds: ttlNanoseconds)
+            guard let principal = holder.principal, principal.revision == revision else {
+                return (holder.user, nil)
+            }
+            return (.none, principal)
         }
+        guard let found else { return nil }
+        if let principal = found.principal { return principal }
+        let principal = recognized(found.user)
+        table.withLock { $0.keep(principal, of: token) }
+        return principal
     }
 
     func forget(_ users: Set<AuthName>) {
         table.withLock { table in
-            table.holders = table.holders.filter { !users.contains($0.value.principal.user) }
+            let theirs = table.holders.values.filter { users.contains($0.user) }
+            for holder in theirs { table.remove(holder.token) }
         }
     }
 
@@ -140,26 +141,70 @@ final class SimpleTokens: Sendable {
     var count: Int { table.withLock { $0.holders.count } }
 }
 
-extension SimpleTokens.Holder {
-    fileprivate mutating func use(
-        _ now: MonotonicTime, _ ttlNanoseconds: UInt64, _ revision: UInt64,
-        _ recognized: (AuthName) -> Principal
-    ) -> Principal? {
-        guard deadline > now else { return nil }
-        deadline = now.advanced(byNanoseconds: ttlNanoseconds)
-        if principal.revision != revision { principal = recognized(principal.user) }
-        return principal
+extension SimpleTokens {
+    /// Who has a token; touched with the lock held.
+    fileprivate final class Holder {
+        let token: SimpleToken
+        let user: AuthName
+        var deadline: MonotonicTime
+        /// As recognized last; only of those who are among the recent, lest all who ever came keep
+        /// alive what they were permitted then.
+        var principal: Principal?
+
+        init(_ token: SimpleToken, _ user: AuthName, _ deadline: MonotonicTime) {
+            self.token = token
+            self.user = user
+            self.deadline = deadline
+        }
+    }
+
+    fileprivate struct Table {
+        private(set) var holders: [SimpleToken: Holder] = [:]
+        /// Each token once, by a time at which it may be due.
+        var queue: Deque<(token: SimpleToken, due: MonotonicTime)> = []
+        /// Whose calls came last, by the letters of their tokens: found without a search.
+        private var recent: [Holder?] = Array(repeating: nil, count: 1 << recentBits)
+        private static let recentBits: UInt64 = 8
     }
 }
 
 extension SimpleTokens.Table {
+    /// A place among the recent, by the upper bits of a product (Fibonacci hashing).
+    private static func place(_ token: SimpleToken) -> Int {
+        Int((token.letterBits &* 0x9E37_79B9_7F4A_7C15) >> (64 - recentBits))
+    }
+
+    func holder(of token: SimpleToken) -> SimpleTokens.Holder? {
+        if let holder = recent[Self.place(token)], holder.token == token { return holder }
+        return holders[token]
+    }
+
+    mutating func add(_ holder: SimpleTokens.Holder) { holders[holder.token] = holder }
+
+    mutating func remove(_ token: SimpleToken) {
+        holders[token] = nil
+        let place = Self.place(token)
+        if recent[place]?.token == token { recent[place] = nil }
+    }
+
+    /// `principal` has come with `token`, if that is still there.
+    mutating func keep(_ principal: Principal, of token: SimpleToken) {
+        guard let holder = holders[token] else { return }
+        let place = Self.place(token)
+        if recent[place] !== holder {
+            recent[place]?.principal = nil
+            recent[place] = holder
+        }
+        holder.principal = principal
+    }
+
     /// Lets go what is due; what was used meanwhile has its turn again later.
-    fileprivate mutating func sweep(now: MonotonicTime) {
+    mutating func sweep(now: MonotonicTime) {
         while let first = queue.first, first.due <= now {
             queue.removeFirst()
             guard let holder = holders[first.token] else { continue }
             if holder.deadline <= now {
-                holders[first.token] = nil
+                remove(first.token)
             } else {
                 queue.append((first.token, max(holder.deadline, queue.last?.due ?? now)))
             }

@@ -67,7 +67,7 @@ extension WatchHub {
     /// as tokens do; what counts is what its user may do now.
     private func caller(of stream: WatchStream) -> Result<Principal, Status> {
         guard let visitor = stream.visitor else { return .success(.member) }
-        if let caller = stream.caller, !caller.user.isEmpty {
+        if let caller = stream.caller, caller.hasUser {
             return .success(Principal(user: caller.user, revision: rights.revision))
         }
         switch visitor.identify(now: executor.now) {

@@ -80,7 +80,7 @@ extension WatchHub {
         if let reason = refusal(of: order, on: stream) { return refuse(reason, on: stream) }
         // Those it has must have been looked at before the stream passes for looked at.
         checkRights(of: stream)
-        stream.caller = caller.user.isEmpty ? nil : caller
+        stream.caller = caller.hasUser ? caller : nil
         if watcherCount == 0 { startObserving(now) }
         let watcher = add(order, on: stream, now)
         var answer = WatchResponseFields(watcher.id)

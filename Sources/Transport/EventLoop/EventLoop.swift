@@ -116,8 +116,6 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
         threadID.store(currentThreadID(), ordering: .relaxed)
         ThreadLocalLoop.set(self)
         uv_run(uv, UV_RUN_DEFAULT)
-        // A thread that was about to wake us still needs the handle's memory.
-        while inbox.hasWakers { sched_yield() }
         let code = uv_loop_close(uv)
         precondition(code == 0, "a handle was left open")
         ThreadLocalLoop.set(nil)
@@ -154,7 +152,6 @@ public final class EventLoop: ActorExecutor, @unchecked Sendable {
     private func add(_ item: Inbox.Item) {
         guard case .wakeNeeded = inbox.add(item) else { return }
         wake.send()
-        inbox.woken()
     }
 
     // MARK: Turns

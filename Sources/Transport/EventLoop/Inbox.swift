@@ -5,7 +5,6 @@
 // all there is in one swap: many posts, one lock and one wake per turn.
 
 import API
-import Synchronization
 
 /// A queue with many writers and one reader, the loop's thread.
 struct Inbox: ~Copyable, Sendable {
@@ -17,7 +16,7 @@ struct Inbox: ~Copyable, Sendable {
 
     enum Added {
         case queued
-        /// The caller has to wake the thread, then call `woken`.
+        /// The caller has to wake the thread: outside of the lock, lest it runs straight into it.
         case wakeNeeded
         /// The loop has stopped; the item is dropped.
         case refused
@@ -30,9 +29,6 @@ struct Inbox: ~Copyable, Sendable {
     }
 
     private let state = Locked(State())
-    /// Threads between `wakeNeeded` and `woken`. The wake happens outside the lock, lest the woken
-    /// thread runs straight into it; the loop's handle must outlive these.
-    private let wakers = Atomic<Int>(0)
 
     func add(_ item: Item) -> Added {
         state.withLock { state in
@@ -40,13 +36,8 @@ struct Inbox: ~Copyable, Sendable {
             state.items.append(item)
             guard state.asleep else { return .queued }
             state.asleep = false
-            wakers.add(1, ordering: .relaxed)
             return .wakeNeeded
         }
-    }
-
-    func woken() {
-        wakers.subtract(1, ordering: .releasing)
     }
 
     /// Exchanges the queue for `batch`, which must be empty and lends its storage.
@@ -74,7 +65,4 @@ struct Inbox: ~Copyable, Sendable {
             return true
         }
     }
-
-    /// Whether a thread that was told to wake the loop has not done so yet.
-    var hasWakers: Bool { wakers.load(ordering: .acquiring) > 0 }
 }

@@ -7,7 +7,8 @@
 import CLibuv
 import Glibc
 
-/// The wake of one loop. It must outlive the loop's last turn.
+/// The wake of one loop. It lives as long as the loop can be reached: who posts to one that has
+/// stopped writes to a counter that nobody reads.
 ///
 /// `@unchecked Sendable`: the descriptor is set once, before the loop's thread starts; the handle
 /// belongs to that thread.
