@@ -1,5 +1,5 @@
-// A store's file as LMDB has it, past the code that is tested: where each record lies, so that a bit
-// of it can be flipped, and files as earlier versions wrote them.
+// A store's file as LMDB has it, past the code that is tested: where each record lies, so that a
+// bit of it can be flipped, and files as earlier versions wrote them.
 
 import CLMDB
 import Glibc
@@ -158,8 +158,8 @@ public struct StoreFile {
         return Int(lower - flipped) / 2
     }
 
-    /// Changes a byte of a record's value as a bug of ours would, not a disk: with the checksum (the
-    /// last four bytes) to match.
+    /// Changes a byte of a record's value as a bug of ours would, not a disk: with the checksum
+    /// (the last four bytes) to match.
     public func alter(_ place: StoredPlace, at index: Int, by mask: UInt8) {
         let end = place.value.count - 4
         // A CRC is linear: that of the change is what it changes.

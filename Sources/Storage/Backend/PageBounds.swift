@@ -1,9 +1,9 @@
 // Where LMDB puts records: a record of which a size or a place is damaged is told by it, before
 // anybody reads behind the end of the file (which the system answers with a signal).
 //
-// LMDB does not look: it hands out what the node says. A key lies in its page. So does a value, right
-// behind its key, unless it has pages of its own: a run that begins with a header, which says how
-// many they are (mdb.c, F_BIGDATA, P_OVERFLOW, `mp_pages`).
+// LMDB does not look: it hands out what the node says. A key lies in its page. So does a value,
+// right behind its key, unless it has pages of its own: a run that begins with a header, which says
+// how many they are (mdb.c, F_BIGDATA, P_OVERFLOW, `mp_pages`).
 
 struct PageBounds {
     /// Bytes; the map begins at a multiple of it.

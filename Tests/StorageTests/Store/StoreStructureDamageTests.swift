@@ -111,8 +111,9 @@ struct StoreStructureDamageTests {
 
     // MARK: A record's place
 
-    /// Two small records, and two that have pages of their own. The last of these are at the file's
-    /// end: LMDB looks for the others up to 64 KiB from where they are, and further there is nothing.
+    /// Two small records, and two that have pages of their own. The last of these are at the
+    /// file's end: LMDB looks for the others up to 64 KiB from where they are, and behind the end
+    /// there is nothing.
     private func storeWithLargeValues() throws -> StoreHarness {
         let harness = try StoreHarness()
         for (key, count) in [("a", 10), ("b", 10_000), ("c", 10), ("d", 200_000)] {
