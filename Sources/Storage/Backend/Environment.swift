@@ -307,6 +307,14 @@ final class Environment: @unchecked Sendable {
         return handle
     }
 
+    /// Whether the file that is open here has the name `place`.
+    func isFile(at place: String) -> Bool {
+        var descriptor: Int32 = -1
+        var (own, other) = (stat(), stat())
+        return mdb_env_get_fd(handle, &descriptor) == MDB_SUCCESS && fstat(descriptor, &own) == 0
+            && stat(place, &other) == 0 && own.st_dev == other.st_dev && own.st_ino == other.st_ino
+    }
+
     func syncDirectory() throws(BackendError) { try Self.syncDirectory(of: path) }
 
     /// A new file survives loss of power only once its name does.

@@ -84,8 +84,12 @@ struct IncomingFile: Sendable {
     /// It is not to be finished. The name may be the next one's already once this one was kept.
     func removeReceiving() { Self.remove(Self.receiving(path)) }
 
-    /// It was kept, and is not needed.
-    func removeIncoming() { Self.remove(Self.incoming(path)) }
+    /// It was kept, and is not needed. The name may be the next one's already, which was kept since:
+    /// that one stays. On the thread of all that are kept.
+    func removeIncoming() {
+        let place = Self.incoming(path)
+        if environment.isFile(at: place) { Self.remove(place) }
+    }
 
     static func remove(_ path: String) {
         unlink(path)

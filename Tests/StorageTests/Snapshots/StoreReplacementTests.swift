@@ -193,6 +193,17 @@ struct StoreReplacementTests {
         #expect(follower.summary.revision == Revision(41))
     }
 
+    @Test("stays when one that was kept before it, under the same name, is let go late")
+    func discardedLate() throws {
+        let (follower, leader) = try follower()
+        let first = try follower.receive(try leader.snapshot())
+        try leader.apply { _ = try $0.put("z", "1") }
+        let second = try follower.receive(try leader.snapshot())
+        first.discard()
+        #expect(follower.install(second) == nil)
+        #expect(try follower.everything() == leader.everything())
+    }
+
     @Test("that was never whole, or is not wanted, goes at the next start")
     func leftovers() throws {
         let (follower, leader) = try follower()
