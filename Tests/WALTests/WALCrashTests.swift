@@ -1,6 +1,7 @@
 // Power fails, or the process dies, after every single thing the log does to the disk.
 
 import API
+import Glibc
 import Testing
 
 @testable import Storage
@@ -122,6 +123,58 @@ struct WALCrashTests {
             disk.kill()
             try life.checkRecovery("step \(step)")
         }
+    }
+
+    /// Opened, and the process killed before it did anything more.
+    private static func read(_ life: WALLife) throws(WALError) -> WALRecovery? {
+        do throws(WALError) {
+            let start = WALStart.newestSnapshot(notAfter: LogIndex(8))
+            let (store, recovery) = try WALStore.open(life.configuration, from: start)
+            return withExtendedLifetime(store) { recovery }
+        } catch {
+            guard case .notFound = error else { throw error }
+            return nil
+        }
+    }
+
+    @Test("What a log was opened with survives power: it may have been promised to others since")
+    func killedThenPowerFails() throws {
+        for step in 0..<(try Self.changes()) {
+            let disk = SimulatedDisk(seed: UInt64(step))
+            disk.changesUntilPowerFails = step
+            var life = WALLife(on: disk)
+            #expect(throws: WALError.self) { try life.live() }
+            disk.kill()
+            let read = try Self.read(life)
+            disk.crash()
+            let left = try Self.read(life)
+            #expect(left?.entries == read?.entries, "step \(step)")
+            #expect(left?.hardState == read?.hardState, "step \(step)")
+            #expect(left?.newestSnapshot == read?.newestSnapshot, "step \(step)")
+        }
+    }
+
+    @Test("A failed sync is no loss once the log was opened again, though Linux has forgotten it")
+    func failedSyncThenPowerFails() throws {
+        var failed = 0
+        for number in 0..<40 {
+            let disk = SimulatedDisk(seed: UInt64(number))
+            var syncs = 0
+            disk.fault = { operation, _ in
+                guard operation == .sync else { return nil }
+                syncs += 1
+                return syncs == number + 1 ? EIO : nil
+            }
+            var life = WALLife(on: disk)
+            do throws(WALError) { try life.live() } catch { failed += 1 }
+            disk.kill()
+            let read = try Self.read(life)
+            disk.crash()
+            let left = try Self.read(life)
+            #expect(left?.entries == read?.entries, "sync \(number)")
+            #expect(left?.hardState == read?.hardState, "sync \(number)")
+        }
+        #expect(failed > 15)
     }
 
     @Test("A life without a crash is read back whole, from its newest snapshot")

@@ -13,6 +13,8 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {  // used from one t
     final class Content {
         var live: [UInt8] = []
         var durable: [UInt8] = []
+        /// Sectors a sync failed to write: as Linux does, they are held for clean from then on.
+        var forgotten: Set<Int> = []
         var isLocked = false
     }
     struct NameChange {
@@ -48,6 +50,7 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {  // used from one t
         for content in names.values {
             content.live = survivor(content)
             content.durable = content.live
+            content.forgotten = []
             content.isLocked = false
         }
         directories = Set(names.keys.map(parent)).union(["data"])
@@ -67,7 +70,8 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {  // used from one t
         let size = sizes[Int(random.next() % 2)]
         var result = [UInt8](repeating: 0, count: size)
         for start in stride(from: 0, to: size, by: 512) {
-            let source = random.next() % 2 == 0 ? content.live : content.durable
+            let isWritten = !content.forgotten.contains(start / 512) && random.next() % 2 == 0
+            let source = isWritten ? content.live : content.durable
             for place in start..<min(start + 512, size) where place < source.count {
                 result[place] = source[place]
             }
@@ -194,13 +198,35 @@ private final class SimulatedFile: File {
     }
 
     private func put(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
+        guard bytes.count > 0 else { return }
         content.live.replaceSubrange(offset..<(offset + bytes.count), with: bytes)
+        content.forgotten.subtract(offset / 512...(offset + bytes.count - 1) / 512)
     }
 
     func syncData() throws(FileError) {
-        try disk.change(.sync, path)
+        do throws(FileError) {
+            try disk.change(.sync, path)
+        } catch {
+            // Power that fails fails every call from then on; this one failed alone.
+            if disk.changesUntilPowerFails == nil { content.forgotten.formUnion(unsynced) }
+            throw error
+        }
         disk.countSync()
-        content.durable = content.live
+        var synced = content.live
+        for sector in content.forgotten {
+            let end = min(sector * 512 + 512, synced.count, content.durable.count)
+            guard sector * 512 < end else { continue }
+            synced.replaceSubrange(sector * 512..<end, with: content.durable[sector * 512..<end])
+        }
+        content.durable = synced
+    }
+
+    private var unsynced: [Int] {
+        stride(from: 0, to: content.live.count, by: 512).filter { start in
+            let range = start..<min(start + 512, content.live.count)
+            return content.durable.count < range.upperBound
+                || content.live[range] != content.durable[range]
+        }.map { $0 / 512 }
     }
 
     func preallocate(through size: Int) throws(FileError) {
@@ -221,6 +247,7 @@ private final class SimulatedFile: File {
         try disk.change(.truncate, path)
         if size <= content.live.count {
             content.live.removeLast(content.live.count - size)
+            content.forgotten = content.forgotten.filter { $0 < size / 512 }
         } else {
             try grow(to: size, .truncate)
         }

@@ -18,8 +18,8 @@ struct DataDirectory {
         let member = configuration.memberDirectory
         try make(member + "/snap")
         try make(Self.parent(of: configuration.walDirectory))
-        // Perhaps made by a start that was killed before it had synced them.
-        for directory in [configuration.dataDirectory, member] {
+        // Perhaps made, or moved to its place, by a process that was killed before it synced it.
+        for directory in [configuration.dataDirectory, member, member + "/snap"] {
             try files.syncDirectory(directory)
         }
     }

@@ -39,8 +39,9 @@ struct WALDirectory {
         var state: HardState
         var lastIndex: LogIndex
         var newestSnapshot: WALSnapshot
-        /// The end of the last valid record in the last segment, in bytes.
-        var end: Int
+        /// What of the last segment may be in the kernel's memory alone, in bytes: up to the end
+        /// of the last valid record.
+        var unsynced: Range<Int>
         /// Of the last valid record.
         var checksum: UInt32
     }
@@ -52,7 +53,7 @@ struct WALDirectory {
         let first = try firstNeeded(names, for: start)
         var replay = WALReplay(start: start)
         var checksum: UInt32 = 0
-        var end = WALSegmentEnd(offset: 0, isTorn: false)
+        var end = WALSegmentEnd(unsynced: 0..<0, isTorn: false)
         for place in first..<names.count {
             // The checksum of what is not read is not known; the first segment of all has 0.
             let isSeedKnown = place > first || names[place].sequence == 0
@@ -62,11 +63,13 @@ struct WALDirectory {
         }
         var recovery = try replay.finish(directory: path)
         if end.isTorn {
-            recovery.repair = WALRepair(file: path(of: names[names.count - 1]), offset: end.offset)
+            recovery.repair = WALRepair(
+                file: path(of: names[names.count - 1]), offset: end.unsynced.upperBound)
         }
         return Scan(
             recovery: recovery, metadata: replay.metadata?.bytes ?? [], state: replay.state,
-            lastIndex: replay.lastIndex, newestSnapshot: replay.newestSnapshot, end: end.offset,
+            lastIndex: replay.lastIndex, newestSnapshot: replay.newestSnapshot,
+            unsynced: end.unsynced,
             checksum: checksum)
     }
 
@@ -83,7 +86,7 @@ struct WALDirectory {
     }
 
     private struct WALSegmentEnd {
-        let offset: Int
+        let unsynced: Range<Int>
         let isTorn: Bool
     }
 
@@ -97,6 +100,7 @@ struct WALDirectory {
                 try files.open(file, .readOnly), checksum: checksum, isLastSegment: isLast)
         }
         replay.beginSegment(name)
+        var unsynced = WALUnsyncedTail()
         while true {
             let seed = reader.checksum
             switch try walFile({ () throws(FileError) in try reader.next() }) {
@@ -105,6 +109,7 @@ struct WALDirectory {
                     let goesOn = !isSeedKnown || record.header.checksum == seed
                     try replay.take(record, goesOn: goesOn)
                 }
+                if let kind = record.kind { unsynced.follow(kind, at: offset) }
             case .stop(.damaged(let reason), let offset):
                 throw .damaged(WALDamage(file: file, offset: offset, reason: reason))
             case .stop(let verdict, let offset):
@@ -112,7 +117,8 @@ struct WALDirectory {
                     try replay.endSegment()
                 }
                 checksum = reader.checksum
-                return WALSegmentEnd(offset: offset, isTorn: verdict == .torn)
+                return WALSegmentEnd(
+                    unsynced: min(unsynced.begin, offset)..<offset, isTorn: verdict == .torn)
             }
         }
     }

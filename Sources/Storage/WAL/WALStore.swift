@@ -16,7 +16,12 @@
 //
 // Failure. After a failed write or sync nothing is known about what the disk holds: Linux reports
 // a lost page once and then forgets it (fsyncgate). Everything is refused until the log is opened
-// again, which reads what is really there.
+// again.
+//
+// Open. What is read may be in the kernel's memory alone: written by a process that was killed
+// before it synced, or whose sync failed. The member that reads it holds it for promised from then
+// on, and counts itself among those who have it. So whatever no sync is proven of is written once
+// more, which makes even pages that Linux has given up dirty again, and synced, names too.
 //
 // Space is reserved a segment at a time, so that a full disk is met when a segment is begun and
 // not in the middle of an append. Reserved is not enough to be fast, though: the first sync of a
@@ -72,8 +77,8 @@ final class WALStore {
         metadata = scan.metadata
         self.segments = segments
         self.tail = tail
-        tailOffset = scan.end
-        zeroedThrough = scan.end
+        tailOffset = scan.unsynced.upperBound
+        zeroedThrough = scan.unsynced.upperBound
         encoder = WALEncoder(checksum: scan.checksum)
         state = scan.state
         lastIndex = scan.lastIndex
@@ -364,17 +369,32 @@ extension WALStore {
             if scan.recovery.repair != nil {
                 // Cut off, and that made durable, before anything new is written in its place:
                 // old and new bytes must never mix.
-                try tail.truncate(to: scan.end)
+                try tail.truncate(to: scan.unsynced.upperBound)
                 try tail.syncData()
             }
             if try tail.size() < configuration.segmentBytes {
                 try tail.preallocate(through: configuration.segmentBytes)
-                try tail.syncData()
             }
+            try rewrite(scan.unsynced, of: tail)
+            try tail.syncData()
+            try files.syncDirectory(directory.path)
+            try files.syncDirectory(parent(of: directory.path))
         }
         let store = WALStore(
             configuration, lock: lock, segments: segments, tail: tail, scan: scan)
         return (store, scan.recovery)
+    }
+
+    /// Writes what `file` holds in `range` to the same place.
+    private static func rewrite(_ range: Range<Int>, of file: any File) throws(FileError) {
+        let window = try FileWindow(file)
+        var place = range.lowerBound
+        while place < range.upperBound {
+            let bytes = try window.bytes(at: place, count: min(1 << 18, range.upperBound - place))
+            guard bytes.count > 0 else { throw FileError(.read, file.path, code: EIO) }
+            try file.write(bytes, at: place)
+            place += bytes.count
+        }
     }
 
     /// One owner of the directory at a time, in this process and among all.

@@ -102,3 +102,21 @@ struct WALWriteOrder {
         }
     }
 }
+
+/// Follows the records of a segment, to know from where on no sync is proven.
+///
+/// They are there because the kernel has them. A process that was killed may have written them and
+/// never synced them, or the sync may have failed, and then Linux holds the pages for clean.
+struct WALUnsyncedTail {
+    private var order: WALWriteOrder?
+    /// All before it was synced, in bytes from the beginning of the segment.
+    private(set) var begin = 0
+
+    mutating func follow(_ kind: WALRecordKind, at offset: Int) {
+        order?.follow(kind)
+        if order?.provesSync ?? true {
+            begin = offset
+            order = WALWriteOrder(torn: kind)
+        }
+    }
+}

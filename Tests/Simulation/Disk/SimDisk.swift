@@ -17,6 +17,9 @@ final class SimDisk: @unchecked Sendable {
         var live: [UInt8] = []
         /// By sector, as of the last sync.
         var before: [Int: [UInt8]] = [:]
+        /// By sector, as the disk has it: a sync of what was written over it failed. As Linux
+        /// does, it is held for clean from then on, until it is written again.
+        var forgotten: [Int: [UInt8]] = [:]
         var durableSize = 0
         var holder: SimFiles?
     }
@@ -86,20 +89,26 @@ final class SimDisk: @unchecked Sendable {
 
     private func tear(_ content: Content) {
         for sector in content.before.keys.sorted() where dice.next() % 2 == 0 {
-            guard let old = content.before[sector] else { continue }
-            kernel.trace.counts.add("seen: sectors lost")
-            let start = sector * 512
-            let end = min(start + old.count, content.live.count)
-            if start < end {
-                content.live.replaceSubrange(start..<end, with: old[..<(end - start)])
-            }
+            content.before[sector].map { restore($0, to: sector, of: content) }
         }
         if content.live.count > content.durableSize, dice.next() % 2 == 0 {
             content.live.removeLast(content.live.count - content.durableSize)
         }
+        for sector in content.forgotten.keys.sorted() {
+            content.forgotten[sector].map { restore($0, to: sector, of: content) }
+        }
         content.before = [:]
+        content.forgotten = [:]
         content.durableSize = content.live.count
         content.holder = nil
+    }
+
+    private func restore(_ old: [UInt8], to sector: Int, of content: Content) {
+        kernel.trace.counts.add("seen: sectors lost")
+        let start = sector * 512
+        let end = min(start + old.count, content.live.count)
+        guard start < end else { return }
+        content.live.replaceSubrange(start..<end, with: old[..<(end - start)])
     }
 
     /// Flips a bit in what `path`'s file holds before the zeros at its end.
@@ -216,12 +225,7 @@ final class SimDisk: @unchecked Sendable {
 
     private func put(_ bytes: UnsafeRawBufferPointer, at offset: Int, to content: Content) {
         guard bytes.count > 0 else { return }
-        for sector in offset / 512...(offset + bytes.count - 1) / 512
-        where content.before[sector] == nil {
-            let start = sector * 512
-            content.before[sector] = Array(
-                content.live[start..<min(start + 512, content.live.count)])
-        }
+        remember(offset / 512...(offset + bytes.count - 1) / 512, of: content)
         content.live.withUnsafeMutableBytes { live in
             UnsafeMutableRawBufferPointer(rebasing: live[offset..<(offset + bytes.count)])
                 .copyMemory(from: bytes)
@@ -243,24 +247,37 @@ final class SimDisk: @unchecked Sendable {
     func truncate(_ content: Content, to size: Int) {
         settle()
         guard size < content.live.count else { return }
-        for sector in size / 512..<(content.live.count + 511) / 512
-        where content.before[sector] == nil {
-            let start = sector * 512
-            content.before[sector] = Array(
-                content.live[start..<min(start + 512, content.live.count)])
-        }
+        remember(size / 512...(content.live.count - 1) / 512, of: content)
         content.live.removeLast(content.live.count - size)
+    }
+
+    /// What the disk has of these sectors, which are about to change.
+    private func remember(_ sectors: ClosedRange<Int>, of content: Content) {
+        for sector in sectors where content.before[sector] == nil {
+            let start = sector * 512
+            content.before[sector] =
+                content.forgotten.removeValue(forKey: sector)
+                ?? Array(content.live[start..<min(start + 512, content.live.count)])
+        }
     }
 
     func sync(_ content: Content, _ path: String) throws(FileError) {
         settle()
-        try beginSync(path)
+        try beginSync(path, of: content)
         lastSync = Sync(
             content: content, before: content.before, durableSize: content.durableSize,
             end: kernel.current?.busyUntil ?? kernel.time)
         content.before = [:]
         content.durableSize = content.live.count
         try watchSync?(path, true)
+    }
+
+    /// A sync failed: any part of it was done, and the rest is never tried again.
+    private func forget(_ content: Content) {
+        for sector in content.before.keys.sorted() where dice.next() % 2 == 0 {
+            content.forgotten[sector] = content.before.removeValue(forKey: sector)
+        }
+        content.before = [:]
     }
 
     func drawSyncTime() -> UInt64 {
@@ -274,12 +291,13 @@ final class SimDisk: @unchecked Sendable {
         kernel.current?.block(drawSyncTime())
     }
 
-    private func beginSync(_ path: String) throws(FileError) {
+    private func beginSync(_ path: String, of content: Content? = nil) throws(FileError) {
         kernel.current?.block(drawSyncTime())
         try watchSync?(path, false)
         guard failingSyncs > 0 else { return }
         failingSyncs -= 1
         kernel.trace.counts.add("seen: syncs failed")
+        content.map(forget)
         throw FileError(.sync, path, code: EIO)
     }
 }

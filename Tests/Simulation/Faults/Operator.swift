@@ -92,12 +92,16 @@ final class Operator {
 
     /// Asks until somebody says who the members are.
     private func list(_ then: @escaping (ClusterID, [Listed]) -> Void) {
-        var request = ByteBuffer()
-        request.appendMemberListRequest(isLinearizable: true)
-        call("Cluster/MemberList", request) { [self] bytes in
-            guard let bytes, let found = Self.read(bytes) else { return wait { self.list(then) } }
+        ask(isLinearizable: true) { [self] found in
+            guard let found else { return wait { self.list(then) } }
             then(found.0, found.1)
         }
+    }
+
+    private func ask(isLinearizable: Bool, _ then: @escaping ((ClusterID, [Listed])?) -> Void) {
+        var request = ByteBuffer()
+        request.appendMemberListRequest(isLinearizable: isLinearizable)
+        call("Cluster/MemberList", request) { then($0.flatMap(Self.read)) }
     }
 
     private static func read(_ bytes: [UInt8]) -> (ClusterID, [Listed])? {
@@ -137,11 +141,20 @@ final class Operator {
         request.appendField(1, string: member.peerURL)
         request.appendField(2, bool: isLearner)
         call("Cluster/MemberAdd", request) { [self] _ in
-            list { [self] cluster, members in
-                guard members.contains(where: { $0.url == member.peerURL }) else {
-                    return again { self.addUntilListed(member, isLearner) }
-                }
-                begin(member, cluster, members, isLearner)
+            beginIfListed(member, isLearner, isLinearizable: true)
+        }
+    }
+
+    /// Asks all of them, and if they do not answer one of them: what it has applied is committed,
+    /// and without the new machine, which has a vote, the others may be too few to answer.
+    private func beginIfListed(_ member: SimMember, _ isLearner: Bool, isLinearizable: Bool) {
+        ask(isLinearizable: isLinearizable) { [self] found in
+            if let found, found.1.contains(where: { $0.url == member.peerURL }) {
+                begin(member, found.0, found.1, isLearner)
+            } else if found != nil, isLinearizable {
+                again { self.addUntilListed(member, isLearner) }
+            } else {
+                wait { self.beginIfListed(member, isLearner, isLinearizable: !isLinearizable) }
             }
         }
     }
