@@ -108,11 +108,9 @@ public actor RaftNode: ExecutorActor {
         isStopped = true
         timer?.cancel()
         timer = nil
-        dropGathered(.stopped)
+        dismissAll()
         while submitted.first != nil { settle(.refused(.stopped)) }
-        ledger.drop(after: .zero, .stopped)
         endTransfers { _ in .failure(.stopped) }
-        for waiter in reads.expire(before: .max) { waiter.readFailed(.stopped) }
     }
 
     /// Takes no more proposals and reads, and tells those that wait, as when it stops; but goes on to
@@ -120,6 +118,12 @@ public actor RaftNode: ExecutorActor {
     public func withdraw() {
         guard !isStopped, !isWithdrawn else { return }
         isWithdrawn = true
+        dismissAll()
+    }
+
+    /// Who waits for a proposal or a read is told that it will not come. What is being written is
+    /// answered when it is, or by `stop`.
+    private func dismissAll() {
         dropGathered(.stopped)
         ledger.drop(after: .zero, .stopped)
         for waiter in reads.expire(before: .max) { waiter.readFailed(.stopped) }

@@ -57,10 +57,12 @@ struct SyncTests {
         return true
     }
 
-    /// Directories, the log as a whole, then the store's file, then Raft's first write.
+    /// Directories, the log as a whole, what opening it reads, then the store's file, then Raft's
+    /// first write.
     private static let founding = [
         "the data directory", "the data directory", "/member", "/member/wal.tmp/0.tmp",
-        "/member/wal.tmp", "/member", "/member/snap/cairn.mdb",
+        "/member/wal.tmp", "/member", "/member/wal/SEGMENT.wal", "/member/wal", "/member",
+        "/member/snap/cairn.mdb",
         "/member/snap/cairn.mdb (synchronous write)", "/member/snap", "/member/wal/SEGMENT.wal",
     ]
     /// The file with its tables; all of it; its name; its record in the log; its place.

@@ -126,10 +126,9 @@ final class Environment: @unchecked Sendable {
     /// Begins to bring to the disk what was written, once what was there before is on its way: the
     /// disk has never much to do when another file is synced. Only of use without syncs.
     func trickle() {
-        var descriptor: Int32 = -1
-        guard mdb_env_get_fd(handle, &descriptor) == MDB_SUCCESS else { return }
         // What fails here fails in `sync`.
-        _ = sync_file_range(descriptor, 0, 0, UInt32(CLMDB_WAIT_BEFORE | CLMDB_WRITE))
+        _ = sync_file_range(
+            lmdbDescriptor(of: handle), 0, 0, UInt32(CLMDB_WAIT_BEFORE | CLMDB_WRITE))
     }
 
     /// All that was committed is durable when this returns, and so is every later commit.
@@ -309,10 +308,9 @@ final class Environment: @unchecked Sendable {
 
     /// Whether the file that is open here has the name `place`.
     func isFile(at place: String) -> Bool {
-        var descriptor: Int32 = -1
         var (own, other) = (stat(), stat())
-        return mdb_env_get_fd(handle, &descriptor) == MDB_SUCCESS && fstat(descriptor, &own) == 0
-            && stat(place, &other) == 0 && own.st_dev == other.st_dev && own.st_ino == other.st_ino
+        return fstat(lmdbDescriptor(of: handle), &own) == 0 && stat(place, &other) == 0
+            && own.st_dev == other.st_dev && own.st_ino == other.st_ino
     }
 
     func syncDirectory() throws(BackendError) { try Self.syncDirectory(of: path) }

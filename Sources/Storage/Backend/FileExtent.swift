@@ -28,8 +28,9 @@ struct FileExtent {
         var info = MDB_envinfo()
         var file = stat()
         try check(mdb_env_info(environment, &info), "measure")
-        let descriptor = try Self.descriptor(environment)
-        guard fstat(descriptor, &file) == 0 else { throw BackendError("measure", code: errno) }
+        guard fstat(lmdbDescriptor(of: environment), &file) == 0 else {
+            throw BackendError("measure", code: errno)
+        }
         guard (0..<info.me_mapsize / pageBytes).contains(info.me_last_pgno) else {
             throw BackendError(damaged: path, "its last page has the number \(info.me_last_pgno)")
         }
@@ -41,8 +42,7 @@ struct FileExtent {
     /// Makes up for what is missing.
     func coverMap(of environment: OpaquePointer) throws(BackendError) {
         guard missingBytes > 0 else { return }
-        let descriptor = try Self.descriptor(environment)
-        guard ftruncate(descriptor, bytes + missingBytes) == 0 else {
+        guard ftruncate(lmdbDescriptor(of: environment), bytes + missingBytes) == 0 else {
             throw BackendError("make up for missing pages", code: errno)
         }
     }
@@ -52,14 +52,14 @@ struct FileExtent {
     func giveBack(_ environment: OpaquePointer) {
         var info = MDB_envinfo()
         guard missingBytes > 0, mdb_env_info(environment, &info) == MDB_SUCCESS,
-            info.me_last_txnid == lastCommit, let descriptor = try? Self.descriptor(environment)
+            info.me_last_txnid == lastCommit
         else { return }
-        _ = ftruncate(descriptor, bytes)
+        _ = ftruncate(lmdbDescriptor(of: environment), bytes)
     }
+}
 
-    private static func descriptor(_ environment: OpaquePointer) throws(BackendError) -> Int32 {
-        var descriptor: Int32 = -1
-        try check(mdb_env_get_fd(environment, &descriptor), "measure")
-        return descriptor
-    }
+/// Of the file that LMDB has open; before it has opened one, a number that no call takes.
+func lmdbDescriptor(of environment: OpaquePointer) -> Int32 {
+    var descriptor: Int32 = -1
+    return mdb_env_get_fd(environment, &descriptor) == MDB_SUCCESS ? descriptor : -1
 }

@@ -23,12 +23,14 @@ final class LoopWake: @unchecked Sendable {
         try check(descriptor < 0 ? -errno : 0, "start event loop")
         try check(uv_poll_init(loop, handle, descriptor), "start event loop")
         handle.pointee.data = UnsafeMutableRawPointer(bitPattern: Int(descriptor))
-        uv_poll_start(handle, Int32(UV_READABLE.rawValue)) { handle, _, _ in
+        // Fails only for a handle that is closing.
+        let code = uv_poll_start(handle, Int32(UV_READABLE.rawValue)) { handle, _, _ in
             // What the loop is woken for is done before the next poll, whoever wakes it.
             var count: UInt64 = 0
             let descriptor = Int32(Int(bitPattern: handle?.pointee.data))
             _ = read(descriptor, &count, MemoryLayout.size(ofValue: count))
         }
+        precondition(code == 0, "a loop cannot watch what wakes it: \(code)")
     }
 
     deinit {

@@ -9,6 +9,8 @@ final class FaultInjector {
     private let plan: FaultPlan
     private let operators: Operator
     private var isOver = false
+    /// Their disks failed a write: their logs may say so at the next write only.
+    private var suspects: Set<SimPlace> = []
 
     init(_ plan: FaultPlan, in cluster: SimCluster) {
         self.plan = plan
@@ -44,6 +46,17 @@ final class FaultInjector {
             if member.needsRestart || member.hasDamagedStore { member.crash(.kill) }
             start(member)
         }
+        restartSuspects()
+    }
+
+    /// Also those whose logs say after the end that they failed before it.
+    private func restartSuspects() {
+        for member in cluster.members where suspects.contains(member.place) && member.needsRestart {
+            suspects.remove(member.place)
+            crash(member, .kill, 100_000_000)
+        }
+        if suspects.isEmpty { return }
+        kernel.after(1_000_000_000) { [self] in restartSuspects() }
     }
 
     /// What is still to be done by those who run the cluster.
@@ -243,6 +256,7 @@ final class FaultInjector {
             guard let member = member(target), member.isUp else { return false }
             note("a sync of \(member.name) will fail")
             member.disk.failingSyncs = 1
+            suspects.insert(member.place)
             later(time) { [self] in
                 member.disk.failingSyncs = 0
                 if member.needsRestart { crash(member, .power, 100_000_000) }
@@ -251,6 +265,7 @@ final class FaultInjector {
             guard let member = member(target), member.isUp else { return false }
             note("the disk of \(member.name) is full")
             member.disk.capacity = member.disk.used
+            suspects.insert(member.place)
             later(time) { [self] in
                 member.disk.capacity = .max
                 if member.needsRestart { crash(member, .kill, 100_000_000) }
