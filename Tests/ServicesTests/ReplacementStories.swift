@@ -148,6 +148,24 @@ struct WatchReplacementStories {
         #expect(events == ["4 a", "5 a", "6 a", "7 a2", "7 a3", "8 a"])
     }
 
+    @Test("are told of no compaction of what they were told, though it was nothing")
+    func compactedBehindThem() throws {
+        let (leader, follower) = try worlds()
+        let stream = follower.stream()
+        stream.send(WatchCommand.create("z", start: 2))
+        _ = try stream.read()
+        for world in [leader, follower] {
+            for value in 4...8 { world.put("b", "\(value)") }
+        }
+        leader.compact(7)
+        leader.put("z", "9")
+        leader.commit()
+        try follower.become(leader)
+        let answers = try stream.take()
+        #expect(answers.map(\.isCanceled) == [false])
+        #expect(answers.flatMap(\.events).map(\.modified) == [9])
+    }
+
     @Test("are told that it was compacted if the other has no history of it any more")
     func compacted() throws {
         let (leader, follower) = try worlds()

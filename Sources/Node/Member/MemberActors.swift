@@ -162,7 +162,6 @@ extension LeaseSettings {
         let gates = configuration.featureGates
         takesCheckpoints = gates["LeaseCheckpoint"]
         keepsCheckpoints = gates["LeaseCheckpoint"] && gates["LeaseCheckpointPersist"]
-        renewsAtOnce = gates["FastLeaseKeepAlive"]
         revokesFirst = gates["PriorityRequest"]
     }
 }

@@ -40,6 +40,8 @@ package actor Applier: ExecutorActor, StateMachine {
     /// Calls with tokens of entries to come.
     var tokenWaits = TokenWaits()
     var leaseVerdicts = LeaseVerdicts()
+    /// Those of this turn.
+    var renewals: [PendingRenewal] = []
     /// Changes of the membership that this member proposed, wherever they are now.
     var changes: [RequestID: MembershipProposal] = [:]
     /// The rest of a batch that the store could not take yet.

@@ -15,8 +15,6 @@ public struct LeaseSettings: Sendable {
     public var takesCheckpoints = false
     /// Gate LeaseCheckpointPersist: checkpoints are kept in the store whatever the cluster's version.
     public var keepsCheckpoints = false
-    /// Gate FastLeaseKeepAlive: a lease that is known is renewed at once.
-    public var renewsAtOnce = true
     /// Gate PriorityRequest: revocations are taken when other requests are not any more.
     public var revokesFirst = false
 

@@ -23,23 +23,9 @@ struct WaitingRenewal {
 extension Lessor {
     /// Renews `id`. `receiver` is told once, now or later.
     func renew(_ id: LeaseID, _ header: HeaderFields, for receiver: any RenewalReceiver) {
-        if !renewIfKnown(id, header, for: receiver) { answer(id, header, for: receiver) }
-    }
-
-    /// Renews `id` if there is such a lease; else nothing is done.
-    ///
-    /// The way of nearly all renewals: one look at the table, where every look may cost a miss of
-    /// the processor's cache.
-    func renewIfKnown(
-        _ id: LeaseID, _ header: HeaderFields, for receiver: any RenewalReceiver
-    ) -> Bool {
-        guard let place = leases.index(forKey: id) else { return false }
-        if leadership != nil, let ttl = extend(at: place) {
-            receiver.renewed(id, header, ttl: .success(ttl))
-        } else {
-            answer(id, header, for: receiver)
-        }
-        return true
+        if let ttl = attempt(id) { return receiver.renewed(id, header, ttl: .success(ttl)) }
+        waiting[id, default: []].append(
+            WaitingRenewal(receiver: receiver, header: header, since: executor.now))
     }
 
     /// Begins a lease's TTL anew.
@@ -61,14 +47,6 @@ extension Lessor {
         }
         counters.renewed.increment()
         return lease.ttl
-    }
-
-    private func answer(
-        _ id: LeaseID, _ header: HeaderFields, for receiver: any RenewalReceiver
-    ) {
-        if let ttl = attempt(id) { return receiver.renewed(id, header, ttl: .success(ttl)) }
-        waiting[id, default: []].append(
-            WaitingRenewal(receiver: receiver, header: header, since: executor.now))
     }
 
     /// - Returns: the granted TTL, 0 when there is no such lease; nil when it has to wait.

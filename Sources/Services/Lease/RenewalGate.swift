@@ -83,28 +83,61 @@ extension Applier {
         }
     }
 
-    /// A lease that is not known may have been granted just now: that is to be applied first.
+    /// Waits for the others of this turn, and for a round that confirms the leadership of all of
+    /// them.
     private func renewHere(
         _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
         for receiver: any RenewalReceiver
     ) {
-        let header = header()
-        let renewsAtOnce = settings.leases.renewsAtOnce
-        if renewsAtOnce,
-            lessor.assumeIsolated({ $0.renewIfKnown(lease, header, for: receiver) })
-        {
-            return
+        if renewals.isEmpty {
+            executor.post { self.assumeIsolated { $0.confirmRenewals(by: reads) } }
         }
+        renewals.append(
+            PendingRenewal(lease: lease, caller: caller, header: header(), receiver: receiver))
+    }
+
+    /// A leader may have been deposed without knowing it, when it stood still or is cut off: what
+    /// it renews then nobody else knows of. A read barrier (Raft thesis, section 6.4) that begins
+    /// after a renewal came shows that nobody else led when it came, and who leads later gives
+    /// every lease its time anew. It also sees to it that a lease granted before is known, for
+    /// which etcd waits with FastLeaseKeepAlive off, or when it does not know the lease.
+    private func confirmRenewals(by reads: ReadGate) {
+        let batch = renewals
+        renewals = []
         reads.submit(
             StateRead(of: self, isSerializable: false) { applier in
-                applier.check(keysOf: [lease], caller, writes: true) { applier, refusal in
-                    if let refusal {
-                        return receiver.renewed(lease, header, ttl: .failure(refusal))
-                    }
-                    applier.lessor.assumeIsolated { $0.renew(lease, header, for: receiver) }
-                }
+                for renewal in batch { applier.renewConfirmed(renewal) }
             } failed: { status in
-                receiver.renewed(lease, header, ttl: .failure(status))
+                let status = status == .stopped ? status : .notPrimaryLessor
+                for renewal in batch {
+                    renewal.receiver.renewed(
+                        renewal.lease, renewal.header, ttl: .failure(status))
+                }
             })
     }
+
+    private func renewConfirmed(_ renewal: PendingRenewal) {
+        check(keysOf: [renewal.lease], renewal.caller, writes: true) { applier, refusal in
+            if let refusal {
+                return renewal.receiver.renewed(
+                    renewal.lease, renewal.header, ttl: .failure(refusal))
+            }
+            guard applier.leads else {
+                return renewal.receiver.renewed(
+                    renewal.lease, renewal.header, ttl: .failure(.notPrimaryLessor))
+            }
+            applier.lessor.assumeIsolated {
+                $0.renew(renewal.lease, renewal.header, for: renewal.receiver)
+            }
+        }
+    }
+}
+
+/// A renewal that this member, as the leader, has taken and not made yet.
+struct PendingRenewal: Sendable {
+    fileprivate let lease: LeaseID
+    fileprivate let caller: Principal
+    /// Made when it came, as in etcd.
+    fileprivate let header: HeaderFields
+    fileprivate let receiver: any RenewalReceiver
 }

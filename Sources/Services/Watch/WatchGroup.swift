@@ -18,7 +18,9 @@ final class WatchGroup {
     private(set) var droppedThrough = Revision(0)
 
     /// In the hub's queue, to be told of what is pending.
-    var isDue = false
+    private(set) var isDue = false
+    /// If it is due: the revision since which. Who waits for nothing had been told of all before.
+    private(set) var dueSince = Revision(0)
     /// How many watchers the present round has passed.
     var passed = 0
     /// Events came when the present round was under way.
@@ -60,6 +62,16 @@ final class WatchGroup {
         newestPending = revision
         if pending.count < limit { pending.append(number) } else { drop(through: revision) }
     }
+
+    /// Something is to be told, from `revision` on.
+    func becomeDue(since revision: Revision) {
+        isDue = true
+        dueSince = revision
+        passed = 0
+    }
+
+    /// All but those who wait have been told.
+    func endRound() { isDue = false }
 
     /// Lets go what is pending and not told: its watchers have to read it from the store.
     func drop(through revision: Revision) {

@@ -102,7 +102,7 @@ extension WatchHub {
             group.needsAnotherRound = false
             return due.append(group)
         }
-        group.isDue = false
+        group.endRound()
         settleIfTold(group)
     }
 

@@ -200,8 +200,19 @@ extension WatchHub {
         counters.slowWatchers.add(-1)
     }
 
+    /// A watcher without events is not touched while it is told that there are none: its `next`
+    /// stays behind. What it is asked for from there on would be read in vain, or be gone.
+    func settlePosition(of watcher: Watcher, newest: Revision) {
+        guard watcher.state.isDisjoint(with: [.waiting, .readsHistory, .ended]) else { return }
+        let told = watcher.group.isDue ? watcher.group.dueSince : newest.next
+        guard watcher.next < told else { return }
+        watcher.next = told
+        watcher.sentOfNext = 0
+    }
+
     /// `watcher` has more to be told than it was, and takes its turn in its stream.
     func wait(_ watcher: Watcher) {
+        settlePosition(of: watcher, newest: newest)
         guard watcher.state.insert(.waiting).inserted else { return }
         watcher.group.waiting += 1
         watcher.stream.enqueue(watcher)

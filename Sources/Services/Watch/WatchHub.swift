@@ -105,11 +105,13 @@ package actor WatchHub: ExecutorActor, ChangeObserver {
     /// Changes up to `revision` came as a whole: whoever has not been told of them reads them from
     /// the store, or hears that they were compacted.
     private func skip(to revision: Revision) {
+        let told = newest
         newest = revision
         slices.removeAll()
         for stream in streams.inOrder {
-            for watcher in stream.watchers.inOrder
-            where watcher.next <= revision && !watcher.state.contains(.ended) {
+            for watcher in stream.watchers.inOrder {
+                settlePosition(of: watcher, newest: told)
+                guard watcher.next <= revision, !watcher.state.contains(.ended) else { continue }
                 count(pending: -watcher.group.pending.count)
                 watcher.group.drop(through: revision)
                 setReadsHistory(watcher)
@@ -149,8 +151,7 @@ package actor WatchHub: ExecutorActor, ChangeObserver {
             group.append(number, revision, limit: limit)
             count(pending: group.pending.count - before)
             if !group.isDue {
-                group.isDue = true
-                group.passed = 0
+                group.becomeDue(since: revision)
                 due.append(group)
             } else if group.passed > 0 {
                 group.needsAnotherRound = true

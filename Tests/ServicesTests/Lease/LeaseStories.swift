@@ -198,13 +198,33 @@ struct LeaseStories {
         #expect(try member.timeToLive(7) == "7: 1001 of 1000 []")
     }
 
-    @Test("With the gate off every renewal waits for a read index")
-    func slowRenewals() throws {
-        let member = try PlayedMember { $0.leases.renewsAtOnce = false }
-        let renewals = Renewals()
+    @Test("A leader renews once others have confirmed that it leads, in the order of the calls")
+    func confirmedRenewals() throws {
+        let member = try PlayedMember { $0.checksReconfiguration = false }
         _ = try member.grant(7, ttl: 60)
+        let b = member.memberID(["http://b:1"])
+        try #require(member.addMember(["http://b:1"]).message != nil)
+        member.followed(by: b)
+        member.advance(milliseconds: 400)
+        let renewals = Renewals()
+        member.renew(8, renewals)
         member.renew(7, renewals)
-        #expect(renewals.heard == ["7:60"])
+        #expect(renewals.heard.isEmpty)
+        member.followed(by: b)
+        #expect(renewals.heard == ["8:0", "7:60"])
+    }
+
+    @Test("A leader that was deposed renews nothing, though it does not know yet")
+    func deposed() throws {
+        let member = try PlayedMember { $0.checksReconfiguration = false }
+        _ = try member.grant(7, ttl: 60)
+        let b = member.memberID(["http://b:1"])
+        try #require(member.addMember(["http://b:1"]).message != nil)
+        member.followed(by: b)
+        let renewals = Renewals()
+        member.renew(7, renewals)
+        member.led(by: b, term: Term(9))
+        #expect(renewals.heard == ["not a primary lessor"])
     }
 
     @Test("Requests that are none are refused before the log")

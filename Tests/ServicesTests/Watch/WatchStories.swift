@@ -301,4 +301,21 @@ struct WatchStories {
         #expect(times.event.reading.buckets.reduce(0, +) == 2)
         #expect(times.event.reading.sum == 0.004)
     }
+
+    @Test("a watcher without events is not behind: it is told of news, and of no compaction")
+    func idleIsNotBehind() throws {
+        let world = try PlayedWatch { $0.pendingEvents = 1 }
+        let stream = world.stream(room: 1)
+        stream.send(WatchCommand.create("y", id: 1))
+        _ = try stream.read()
+        stream.send(WatchCommand.create("z", id: 2))
+        _ = try stream.read()
+        for value in 2...8 { world.put("b", "\(value)") }
+        // The first leaves no room for the second's, of which there are more than may be pending.
+        world.put("y", "9")
+        world.put("z", "10")
+        world.put("z", "11")
+        world.compact(9)
+        #expect(try stream.read() == ["#1 9: y=9 @9", "#2 10: z=10 11: z=11 @11"])
+    }
 }
