@@ -177,6 +177,36 @@ struct WALCrashTests {
         #expect(failed > 15)
     }
 
+    /// A commit index alone is written and not synced, so it may be lost with a later sync that
+    /// fails, wherever a sector begins.
+    @Test("A state that no sync is proven of is written again, whatever stands behind it")
+    func stateBetweenEntries() throws {
+        for size in stride(from: 0, to: 520, by: 4) {
+            let disk = SimulatedDisk(seed: UInt64(size))
+            var writer = LogWriter()
+            let configuration = WALConfiguration.small(disk)
+            let (store, _) = try WALStore.create(configuration, LogWriter.metadata)
+            for batch in [
+                writer.append([40], term: 1), writer.append([300 + size]),
+                writer.append([], commit: 1),
+            ] {
+                store.add(batch)
+                try store.commit()
+            }
+            disk.fault = { operation, _ in operation == .sync ? EIO : nil }
+            store.add(writer.append([600]))
+            #expect(throws: WALError.self) { try store.commit() }
+            disk.kill()
+            let start = WALStart.snapshot(.zero, .zero)
+            let read = try WALStore.open(configuration, from: start).1
+            disk.crash()
+            let left = try WALStore.open(configuration, from: start).1
+            #expect(read.entries.count == 3 && read.hardState.commit == LogIndex(1))
+            #expect(left.entries == read.entries, "size \(size)")
+            #expect(left.hardState == read.hardState, "size \(size)")
+        }
+    }
+
     @Test("A life without a crash is read back whole, from its newest snapshot")
     func undisturbed() throws {
         let disk = SimulatedDisk()

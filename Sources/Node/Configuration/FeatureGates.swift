@@ -10,6 +10,7 @@ public struct FeatureGates: Hashable, Sendable {
     /// All of them, with what they are when not given, and whether this version has both ways.
     public static let known: [(name: String, isAlpha: Bool, byDefault: Bool, isServed: Bool)] = [
         ("CompactHashCheck", true, false, true),
+        // Waits in both: a renewal's round, which confirms the leadership, waits for it anyway.
         ("FastLeaseKeepAlive", false, true, true),
         ("InitialCorruptCheck", true, false, true),
         ("LeaseCheckpoint", true, false, true),

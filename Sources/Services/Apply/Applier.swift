@@ -40,8 +40,8 @@ package actor Applier: ExecutorActor, StateMachine {
     /// Calls with tokens of entries to come.
     var tokenWaits = TokenWaits()
     var leaseVerdicts = LeaseVerdicts()
-    /// Those of this turn.
-    var renewals: [PendingRenewal] = []
+    /// Of leases, as the leader.
+    var renewals = PendingRenewals()
     /// Changes of the membership that this member proposed, wherever they are now.
     var changes: [RequestID: MembershipProposal] = [:]
     /// The rest of a batch that the store could not take yet.
@@ -171,6 +171,7 @@ package actor Applier: ExecutorActor, StateMachine {
         stopHeldAnswers()
         for question in questions.takeWaiting() { question.stop() }
         for giveUp in tokenWaits.takeAll() { giveUp() }
+        for renewal in renewals.take() { renewal.fail(.stopped) }
         for change in changes.inOrder { change.answer(.failure(.stopped)) }
         changes = [:]
         forwarded = [:]

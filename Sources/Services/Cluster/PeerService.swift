@@ -41,6 +41,8 @@ final class ForwardedRenewal: RenewalReceiver, @unchecked Sendable {
             var message = ByteBuffer(capacity: 64)
             message.appendLeaseKeepAliveResponse(header, id: lease, ttl: ttl)
             message.withUnsafeBytes { reply.respond($0) }
+        // The member that asks is to ask the next leader.
+        case .failure(.notPrimaryLessor): reply.fail(.notLeader)
         case .failure(let status): reply.fail(status)
         }
     }

@@ -2,7 +2,7 @@
 //
 // Almost always a renewal is a new deadline and no more. It has to wait when the lease's time is
 // over and its revocation under way; when a checkpoint has to be undone first, for the next leader
-// would give the lease too little; and while nobody leads.
+// would give the lease too little; and while this member does not know yet that it leads.
 
 import API
 

@@ -89,43 +89,51 @@ extension Applier {
         _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
         for receiver: any RenewalReceiver
     ) {
-        if renewals.isEmpty {
-            executor.post { self.assumeIsolated { $0.confirmRenewals(by: reads) } }
+        let renewal = PendingRenewal(
+            lease: lease, caller: caller, header: header(), receiver: receiver)
+        guard !isDetached else { return renewal.fail(.stopped) }
+        switch renewals.add(renewal) {
+        case .first: executor.post { self.assumeIsolated { $0.confirmRenewals(by: reads) } }
+        case .later: break
+        case .tooMany: renewal.fail(.tooManyRequests)
         }
-        renewals.append(
-            PendingRenewal(lease: lease, caller: caller, header: header(), receiver: receiver))
     }
 
     /// A leader may have been deposed without knowing it, when it stood still or is cut off: what
     /// it renews then nobody else knows of. A read barrier (Raft thesis, section 6.4) that begins
     /// after a renewal came shows that nobody else led when it came, and who leads later gives
-    /// every lease its time anew. It also sees to it that a lease granted before is known, for
-    /// which etcd waits with FastLeaseKeepAlive off, or when it does not know the lease.
+    /// every lease all the time it had. It also sees to it that a lease granted before is known,
+    /// for which etcd waits with FastLeaseKeepAlive off, or when it does not know the lease.
+    ///
+    /// As in etcd, a lease whose time is over before the round is, is lost.
     private func confirmRenewals(by reads: ReadGate) {
-        let batch = renewals
-        renewals = []
+        let batch = renewals.take()
+        guard !batch.isEmpty else { return }
         reads.submit(
             StateRead(of: self, isSerializable: false) { applier in
-                for renewal in batch { applier.renewConfirmed(renewal) }
-            } failed: { status in
-                let status = status == .stopped ? status : .notPrimaryLessor
-                for renewal in batch {
-                    renewal.receiver.renewed(
-                        renewal.lease, renewal.header, ttl: .failure(status))
-                }
+                applier.renewConfirmed(batch[...])
+            } failed: { [self] status in
+                let isDeposed = status == .leaderChanged || status == .requestTimeout
+                for renewal in batch { renewal.fail(isDeposed ? .notPrimaryLessor : status) }
+                assumeIsolated { $0.renewals.done(batch.count) }
             })
+    }
+
+    /// In slices: after a pause there may be very many.
+    private func renewConfirmed(_ batch: ArraySlice<PendingRenewal>) {
+        let slice = batch.prefix(PendingRenewals.sliceLimit)
+        for renewal in slice { renewConfirmed(renewal) }
+        renewals.done(slice.count)
+        let rest = batch.dropFirst(slice.count)
+        guard !rest.isEmpty else { return }
+        executor.postSlice { self.assumeIsolated { $0.renewConfirmed(rest) } }
     }
 
     private func renewConfirmed(_ renewal: PendingRenewal) {
         check(keysOf: [renewal.lease], renewal.caller, writes: true) { applier, refusal in
-            if let refusal {
-                return renewal.receiver.renewed(
-                    renewal.lease, renewal.header, ttl: .failure(refusal))
-            }
-            guard applier.leads else {
-                return renewal.receiver.renewed(
-                    renewal.lease, renewal.header, ttl: .failure(.notPrimaryLessor))
-            }
+            if let refusal { return renewal.fail(refusal) }
+            guard !applier.isDetached else { return renewal.fail(.stopped) }
+            guard applier.leads else { return renewal.fail(.notPrimaryLessor) }
             applier.lessor.assumeIsolated {
                 $0.renew(renewal.lease, renewal.header, for: renewal.receiver)
             }
@@ -140,4 +148,35 @@ struct PendingRenewal: Sendable {
     /// Made when it came, as in etcd.
     fileprivate let header: HeaderFields
     fileprivate let receiver: any RenewalReceiver
+
+    func fail(_ status: Status) { receiver.renewed(lease, header, ttl: .failure(status)) }
+}
+
+/// Those that wait for the next round, and how many wait for one that is under way.
+struct PendingRenewals {
+    enum Addition {
+        case first, later, tooMany
+    }
+    /// Of one turn, once they are confirmed: a millisecond.
+    static let sliceLimit = 1000
+    /// All that may wait.
+    private static let limit = 100_000
+
+    private var gathered: [PendingRenewal] = []
+    private var underWay = 0
+
+    mutating func add(_ renewal: PendingRenewal) -> Addition {
+        guard gathered.count + underWay < Self.limit else { return .tooMany }
+        gathered.append(renewal)
+        return gathered.count == 1 ? .first : .later
+    }
+
+    /// What was gathered is under way from now on, until it is `done`.
+    mutating func take() -> [PendingRenewal] {
+        defer { gathered = [] }
+        underWay += gathered.count
+        return gathered
+    }
+
+    mutating func done(_ count: Int) { underWay -= count }
 }

@@ -202,6 +202,7 @@ extension WatchHub {
 
     /// A watcher without events is not touched while it is told that there are none: its `next`
     /// stays behind. What it is asked for from there on would be read in vain, or be gone.
+    /// - Parameter newest: what all of a range that is not due have been told of.
     func settlePosition(of watcher: Watcher, newest: Revision) {
         guard watcher.state.isDisjoint(with: [.waiting, .readsHistory, .ended]) else { return }
         let told = watcher.group.isDue ? watcher.group.dueSince : newest.next

@@ -342,7 +342,8 @@ extension WALStore {
         return try open(configuration, from: .snapshot(.zero, .zero), lock: lock)
     }
 
-    /// Opens a log, repairs a torn tail, and leaves everything ready for appending.
+    /// Opens a log, repairs a torn tail, sees to it that what is left survives loss of power, and
+    /// leaves everything ready for appending.
     static func open(
         _ configuration: WALConfiguration, from start: WALStart
     ) throws(WALError) -> (WALStore, WALRecovery) {
@@ -385,7 +386,8 @@ extension WALStore {
         return (store, scan.recovery)
     }
 
-    /// Writes what `file` holds in `range` to the same place.
+    /// Writes what `file` holds in `range` to the same place. A file that ends before is one that
+    /// somebody else has shortened since it was read.
     private static func rewrite(_ range: Range<Int>, of file: any File) throws(FileError) {
         let window = try FileWindow(file)
         var place = range.lowerBound

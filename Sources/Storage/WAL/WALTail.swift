@@ -81,6 +81,8 @@ struct WALWriteOrder {
     private var phase: Phase
     /// A completed sync is proven.
     private(set) var provesSync = false
+    /// The last record was an entry.
+    var isAmongEntries: Bool { phase == .entries }
 
     /// - Parameter torn: The kind of the torn record, if its header can still be read.
     init(torn: WALRecordKind?) {
@@ -107,16 +109,32 @@ struct WALWriteOrder {
 ///
 /// They are there because the kernel has them. A process that was killed may have written them and
 /// never synced them, or the sync may have failed, and then Linux holds the pages for clean.
+///
+/// What follows the rule of `WALWriteOrder` is believed: etcd's logs do, but not those of an etcd
+/// that ran without syncs, nor of one that was started after a failed sync and wrote more.
 struct WALUnsyncedTail {
     private var order: WALWriteOrder?
+    /// Of a state behind entries, which may be a write of its own: what follows proves a sync of
+    /// the entries, and not of the state.
+    private var stateBehindEntries: Int?
     /// All before it was synced, in bytes from the beginning of the segment.
     private(set) var begin = 0
 
     mutating func follow(_ kind: WALRecordKind, at offset: Int) {
+        let hadEntries = order?.isAmongEntries ?? false
         order?.follow(kind)
         if order?.provesSync ?? true {
-            begin = offset
-            order = WALWriteOrder(torn: kind)
+            if let state = stateBehindEntries, kind != .metadata, kind != .checksum {
+                begin = state
+                order = WALWriteOrder(torn: .state)
+                order?.follow(kind)
+            } else {
+                begin = offset
+                order = WALWriteOrder(torn: kind)
+            }
+            stateBehindEntries = nil
+        } else if hadEntries, kind == .state {
+            stateBehindEntries = offset
         }
     }
 }

@@ -227,6 +227,22 @@ struct LeaseStories {
         #expect(renewals.heard == ["not a primary lessor"])
     }
 
+    @Test("Who asks a deposed leader for a renewal asks the next one")
+    func forwardedToDeposed() throws {
+        let member = try PlayedMember { $0.checksReconfiguration = false }
+        _ = try member.grant(7, ttl: 60)
+        let b = member.memberID(["http://b:1"])
+        try #require(member.addMember(["http://b:1"]).message != nil)
+        member.followed(by: b)
+        let message = encoded { $0.appendLeaseRequest(LeaseID(7)) }
+            .withUnsafeBytes { $0.asking(.member) }
+        let asked = member.call { life, caller in
+            message.withUnsafeBytes { life.leases.renewHere($0, caller) }
+        }
+        member.led(by: b, term: Term(9))
+        #expect(asked.failure == .notLeader)
+    }
+
     @Test("Requests that are none are refused before the log")
     func malformed() throws {
         let member = try PlayedMember()

@@ -165,6 +165,9 @@ final class FaultInjector {
         guard member.life == nil, !member.isRemoved, member.isMeantToRun else { return }
         let mustRefuse = member.mustRefuse
         guard let failure = member.start() else {
+            if member.disk.failingSyncs == 0, member.disk.capacity == .max {
+                suspects.remove(member.place)
+            }
             if mustRefuse {
                 cluster.violated("\(member.name) starts with a store in which a bit has flipped")
             }
