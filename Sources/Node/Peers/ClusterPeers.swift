@@ -49,9 +49,11 @@ final class ClusterPeers: OtherMembers, @unchecked Sendable {
         port?.removed(member)
     }
 
-    /// The whole membership was replaced, by a snapshot.
+    /// The whole membership was replaced, by a snapshot. It may be older than what is known of
+    /// members that have just been added and call already: only who was removed for good is told
+    /// so, for it ends then.
     func membershipReplaced(by membership: Membership) {
-        for member in raft.links.members where membership.members[member] == nil {
+        for member in raft.links.members where membership.removed.contains(member) {
             part(from: member)
         }
         begin(membership, besides: [])
