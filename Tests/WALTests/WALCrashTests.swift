@@ -101,14 +101,20 @@ struct WALCrashTests {
         return Int.max - (disk.changesUntilPowerFails ?? 0)
     }
 
+    /// A life whose disk did so many changes and then no more.
+    static func life(stoppedAfter step: Int, seed: UInt64) -> WALLife {
+        let disk = SimulatedDisk(seed: seed)
+        disk.changesUntilPowerFails = step
+        var life = WALLife(on: disk)
+        #expect(throws: WALError.self) { try life.live() }
+        return life
+    }
+
     @Test("Power fails after any step: what was acknowledged is there", arguments: 1...12)
     func powerFails(seed: UInt64) throws {
         for step in 0..<(try Self.changes()) {
-            let disk = SimulatedDisk(seed: seed &* 1000 &+ UInt64(step))
-            disk.changesUntilPowerFails = step
-            var life = WALLife(on: disk)
-            #expect(throws: WALError.self) { try life.live() }
-            disk.crash()
+            let life = Self.life(stoppedAfter: step, seed: seed &* 1000 &+ UInt64(step))
+            life.disk.crash()
             try life.checkRecovery("seed \(seed), step \(step)")
         }
     }
@@ -116,11 +122,8 @@ struct WALCrashTests {
     @Test("The process is killed after any step: what was written is there")
     func killed() throws {
         for step in 0..<(try Self.changes()) {
-            let disk = SimulatedDisk(seed: UInt64(step))
-            disk.changesUntilPowerFails = step
-            var life = WALLife(on: disk)
-            #expect(throws: WALError.self) { try life.live() }
-            disk.kill()
+            let life = Self.life(stoppedAfter: step, seed: UInt64(step))
+            life.disk.kill()
             try life.checkRecovery("step \(step)")
         }
     }
@@ -140,13 +143,10 @@ struct WALCrashTests {
     @Test("What a log was opened with survives power: it may have been promised to others since")
     func killedThenPowerFails() throws {
         for step in 0..<(try Self.changes()) {
-            let disk = SimulatedDisk(seed: UInt64(step))
-            disk.changesUntilPowerFails = step
-            var life = WALLife(on: disk)
-            #expect(throws: WALError.self) { try life.live() }
-            disk.kill()
+            let life = Self.life(stoppedAfter: step, seed: UInt64(step))
+            life.disk.kill()
             let read = try Self.read(life)
-            disk.crash()
+            life.disk.crash()
             let left = try Self.read(life)
             #expect(left?.entries == read?.entries, "step \(step)")
             #expect(left?.hardState == read?.hardState, "step \(step)")

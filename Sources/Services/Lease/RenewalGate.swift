@@ -47,21 +47,21 @@ extension Applier {
         _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
         for receiver: any RenewalReceiver
     ) {
-        // Also here: what is known here is refused without asking the leader.
+        if leads { return renewHere(lease, as: caller, by: reads, for: receiver) }
+        // The leader checks too: what is known here is refused without asking it.
         check(keysOf: [lease], caller, writes: true) { applier, refusal in
             if let refusal {
                 return receiver.renewed(lease, applier.header(), ttl: .failure(refusal))
             }
-            applier.renewChecked(lease, as: caller, by: reads, for: receiver)
+            applier.renewByLeader(lease, as: caller, by: reads, for: receiver)
         }
     }
 
-    private func renewChecked(
+    private func renewByLeader(
         _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
         for receiver: any RenewalReceiver
     ) {
         let header = header()
-        if leads { return renewHere(lease, as: caller, by: reads, for: receiver) }
         var request = ByteBuffer(capacity: 16)
         request.appendLeaseRequest(lease)
         let message = request.withUnsafeBytes { $0.asking(caller) }

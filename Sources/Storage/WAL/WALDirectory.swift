@@ -118,7 +118,7 @@ struct WALDirectory {
                 }
                 checksum = reader.checksum
                 return WALSegmentEnd(
-                    unsynced: min(unsynced.begin, offset)..<offset, isTorn: verdict == .torn)
+                    unsynced: unsynced.begin..<offset, isTorn: verdict == .torn)
             }
         }
     }

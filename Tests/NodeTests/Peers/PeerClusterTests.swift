@@ -1,5 +1,6 @@
 import API
 import Consensus
+import Services
 import TestSupport
 import Testing
 import Transport
@@ -67,5 +68,34 @@ import Transport
         #expect(applied.count > 50)
         #expect(Set(applied).count == applied.count)
         for member in cluster.members { #expect(member.machine.applied == applied) }
+    }
+
+    /// Seed 59409 of the simulator: a member that had just been added was told that it was removed,
+    /// and ended, by one that took on a snapshot from before the addition.
+    @Test("A membership older than an addition parts from nobody but who was removed for good")
+    func olderMembership() throws {
+        let cluster = try MemoryCluster()
+        #expect(cluster.until { $0.leader != nil })
+        let (one, added) = (cluster.members[0], cluster.members[2])
+        let peers = ClusterPeers(one.peers, own: one.id)
+        peers.port = one.port
+        let known = cluster.members[0..<2].map {
+            ClusterMember(id: $0.id, peerURLs: [MemoryCluster.url($0.id)])
+        }
+        cluster.executor.turn {
+            peers.membershipReplaced(by: Membership(cluster: ClusterID(0xC1), members: known))
+        }
+        cluster.executor.advance(byMilliseconds: 1000)
+        #expect(added.removedBy.all.isEmpty)
+        #expect(cluster.executor.turn { peers.connectedTime(of: added.id) } != nil)
+
+        one.admission.removed = [added.id]
+        cluster.executor.turn {
+            peers.membershipReplaced(
+                by: Membership(
+                    cluster: ClusterID(0xC1), members: known, removed: one.admission.removed))
+        }
+        #expect(cluster.until { _ in added.removedBy.all.contains(one.id) })
+        #expect(cluster.executor.turn { peers.connectedTime(of: added.id) } == nil)
     }
 }

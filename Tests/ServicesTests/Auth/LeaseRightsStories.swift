@@ -188,6 +188,32 @@ struct LeaseRightsStories {
         #expect(!hasKeys)
     }
 
+    @Test("A renewal waits for the check of a large lease; who loses rights meanwhile is refused")
+    func renewed() throws {
+        let (member, alice) = try memberWithAlice(3 * LeaseCheck.sliceKeys)
+        member.life.core.holdsSlices = true
+        let renewals = Renewals()
+        func renew() {
+            let reads = member.life.reads
+            member.life.core.turn {
+                _ = RenewalGate(of: reads).renew(LeaseID(16), as: alice, for: renewals)
+            }
+        }
+        renew()
+        #expect(renewals.heard.isEmpty)
+        finish(member)
+        #expect(renewals.heard == ["16:1000"])
+
+        // Whatever rights change, what was found before is looked at again.
+        let more = Permission(kind: 0, key: [7], rangeEnd: [])
+        member.auth(.roleGrantPermission(AuthName("reader"), more))
+        renew()
+        #expect(renewals.heard.count == 1)
+        member.auth(.userRevokeRole(AuthName("alice"), role: AuthName("reader")))
+        finish(member)
+        #expect(renewals.heard.last == Status.permissionDenied.message)
+    }
+
     @Test("Nobody renews one, has one revoked, or learns of one")
     func nobody() throws {
         let member = try PlayedMember()

@@ -198,13 +198,19 @@ struct LeaseStories {
         #expect(try member.timeToLive(7) == "7: 1001 of 1000 []")
     }
 
-    @Test("A leader renews once others have confirmed that it leads, in the order of the calls")
-    func confirmedRenewals() throws {
+    /// A leader that knows lease 7 of 60 seconds, and its follower.
+    private func leaderOfTwo() throws -> (PlayedMember, MemberID) {
         let member = try PlayedMember { $0.checksReconfiguration = false }
         _ = try member.grant(7, ttl: 60)
         let b = member.memberID(["http://b:1"])
         try #require(member.addMember(["http://b:1"]).message != nil)
         member.followed(by: b)
+        return (member, b)
+    }
+
+    @Test("A leader renews once others have confirmed that it leads, in the order of the calls")
+    func confirmedRenewals() throws {
+        let (member, b) = try leaderOfTwo()
         member.advance(milliseconds: 400)
         let renewals = Renewals()
         member.renew(8, renewals)
@@ -216,11 +222,7 @@ struct LeaseStories {
 
     @Test("A leader that was deposed renews nothing, though it does not know yet")
     func deposed() throws {
-        let member = try PlayedMember { $0.checksReconfiguration = false }
-        _ = try member.grant(7, ttl: 60)
-        let b = member.memberID(["http://b:1"])
-        try #require(member.addMember(["http://b:1"]).message != nil)
-        member.followed(by: b)
+        let (member, b) = try leaderOfTwo()
         let renewals = Renewals()
         member.renew(7, renewals)
         member.led(by: b, term: Term(9))
@@ -229,11 +231,7 @@ struct LeaseStories {
 
     @Test("Who asks a deposed leader for a renewal asks the next one")
     func forwardedToDeposed() throws {
-        let member = try PlayedMember { $0.checksReconfiguration = false }
-        _ = try member.grant(7, ttl: 60)
-        let b = member.memberID(["http://b:1"])
-        try #require(member.addMember(["http://b:1"]).message != nil)
-        member.followed(by: b)
+        let (member, b) = try leaderOfTwo()
         let message = encoded { $0.appendLeaseRequest(LeaseID(7)) }
             .withUnsafeBytes { $0.asking(.member) }
         let asked = member.call { life, caller in
@@ -241,6 +239,20 @@ struct LeaseStories {
         }
         member.led(by: b, term: Term(9))
         #expect(asked.failure == .notLeader)
+    }
+
+    @Test("A leader that stops before others have confirmed it tells who waits so")
+    func stopsUnconfirmed() throws {
+        let (member, _) = try leaderOfTwo()
+        let renewals = Renewals()
+        member.renew(7, renewals)
+        let life = member.life
+        life.core.turn {
+            life.raft.assumeIsolated { $0.stop() }
+            life.applier.assumeIsolated { $0.detach() }
+        }
+        life.core.runUntilIdle()
+        #expect(renewals.heard == [Status.stopped.message])
     }
 
     @Test("Requests that are none are refused before the log")
