@@ -112,6 +112,14 @@ final class SimMember: @unchecked Sendable {
         return life.main.enter { member.raft.assumeIsolated { $0.status.storageFailure != nil } }
     }
 
+    /// The members as it has applied them.
+    var applied: (cluster: ClusterID, members: [ClusterMember])? {
+        guard let life, let member = life.member else { return nil }
+        return life.main.enter {
+            member.applier.assumeIsolated { ($0.membership.cluster, $0.membership.sorted) }
+        }
+    }
+
     /// Flips a bit in one of the log's files. Of one that does not run.
     /// - Returns: where.
     func flipBit() -> String? {

@@ -17,6 +17,8 @@ final class Operator {
     private var isTakingOut = false
     /// Machines that are to come for those that went.
     private var owed = 0
+    /// Whose addition was asked for, and which may be a member without anybody having said so.
+    private var joining: SimMember?
     private static let mostMembers = 7
 
     init(_ cluster: SimCluster) { self.cluster = cluster }
@@ -82,41 +84,43 @@ final class Operator {
 
     // MARK: Members
 
-    private struct Listed {
-        let id: MemberID
-        let url: String
-        let name: String
-        let isLearner: Bool
-        let record: ClusterMember
-    }
+    private typealias Listed = (cluster: ClusterID, members: [ClusterMember])
 
-    /// Asks until somebody says who the members are.
-    private func list(_ then: @escaping (ClusterID, [Listed]) -> Void) {
-        ask(isLinearizable: true) { [self] found in
-            guard let found else { return wait { self.list(then) } }
-            then(found.0, found.1)
+    /// Asks until all of them say who the members are.
+    private func list(_ then: @escaping (Listed) -> Void) {
+        ask { [self] found in
+            if let found { return then(found) }
+            // Perhaps because nobody can without the vote of a machine that was added.
+            if let joining, let listed = listed(joining) { start(joining, listed) }
+            wait { self.list(then) }
         }
     }
 
-    private func ask(isLinearizable: Bool, _ then: @escaping ((ClusterID, [Listed])?) -> Void) {
+    private func ask(_ then: @escaping (Listed?) -> Void) {
         var request = ByteBuffer()
-        request.appendMemberListRequest(isLinearizable: isLinearizable)
+        request.appendMemberListRequest(isLinearizable: true)
         call("Cluster/MemberList", request) { then($0.flatMap(Self.read)) }
     }
 
-    private static func read(_ bytes: [UInt8]) -> (ClusterID, [Listed])? {
+    private static func read(_ bytes: [UInt8]) -> Listed? {
         let arena = Arena()
         guard let response = try? MemberListResponse.decode(bytes, in: arena) else { return nil }
         return withExtendedLifetime(arena) {
             let members = response.members.map { member in
-                Listed(
-                    id: member.id, url: member.peerURLs.first ?? "", name: member.name,
-                    isLearner: member.isLearner,
-                    record: ClusterMember(
-                        id: member.id, peerURLs: member.peerURLs, isLearner: member.isLearner,
-                        name: member.name, clientURLs: member.clientURLs))
+                ClusterMember(
+                    id: member.id, peerURLs: member.peerURLs, isLearner: member.isLearner,
+                    name: member.name, clientURLs: member.clientURLs)
             }
             return (response.header?.clusterID ?? ClusterID(0), members)
+        }
+    }
+
+    /// What some member has applied, if `machine` is a member there: that is committed. Members tell
+    /// it to who joins (`/members` of the peer port), and ask for no user: without a leader nobody
+    /// can log in.
+    private func listed(_ machine: SimMember) -> Listed? {
+        cluster.members.lazy.filter(\.isUp).compactMap(\.applied).first {
+            $0.members.contains { $0.peerURLs == [machine.peerURL] }
         }
     }
 
@@ -132,39 +136,45 @@ final class Operator {
     private func addMachine(_ isLearner: Bool) {
         let member = cluster.addMachine([])
         member.isMeantToRun = false
+        joining = member
         note("adds \(member.name)\(isLearner ? " as a learner" : "")")
         addUntilListed(member, isLearner)
     }
 
     private func addUntilListed(_ member: SimMember, _ isLearner: Bool) {
+        // It may have been found and started while a damaged one was taken out.
+        guard joining === member else { return begun(member, isLearner) }
         var request = ByteBuffer()
         request.appendField(1, string: member.peerURL)
         request.appendField(2, bool: isLearner)
         call("Cluster/MemberAdd", request) { [self] _ in
-            beginIfListed(member, isLearner, isLinearizable: true)
+            beginIfListed(member, isLearner)
         }
     }
 
-    /// Asks all of them, and if they do not answer one of them: what it has applied is committed,
-    /// and without the new machine, which has a vote, the others may be too few to answer.
-    private func beginIfListed(_ member: SimMember, _ isLearner: Bool, isLinearizable: Bool) {
-        ask(isLinearizable: isLinearizable) { [self] found in
-            if let found, found.1.contains(where: { $0.url == member.peerURL }) {
-                begin(member, found.0, found.1, isLearner)
-            } else if found != nil, isLinearizable {
-                again { self.addUntilListed(member, isLearner) }
+    private func beginIfListed(_ member: SimMember, _ isLearner: Bool) {
+        list { [self] found in
+            guard joining === member else { return begun(member, isLearner) }
+            if found.members.contains(where: { $0.peerURLs == [member.peerURL] }) {
+                start(member, found)
+                begun(member, isLearner)
             } else {
-                wait { self.beginIfListed(member, isLearner, isLinearizable: !isLinearizable) }
+                again { self.addUntilListed(member, isLearner) }
             }
         }
     }
 
-    private func begin(
-        _ member: SimMember, _ id: ClusterID, _ members: [Listed], _ isLearner: Bool
-    ) {
-        let urls = members.map { "m\(SimURL.place(of: String($0.url.dropFirst(7))))=\($0.url)" }
+    private func begun(_ member: SimMember, _ isLearner: Bool) {
+        if isLearner { promote(member) } else { changed() }
+    }
+
+    private func start(_ member: SimMember, _ found: Listed) {
+        joining = nil
+        let urls = found.members.flatMap(\.peerURLs).map {
+            "m\(SimURL.place(of: String($0.dropFirst(7))))=\($0)"
+        }
         member.arguments = SimCluster.arguments(cluster.options, initial: urls, state: "existing")
-        member.found = (id, members.map(\.record))
+        member.found = found
         member.isMeantToRun = true
         // In no turn: it has executors of its own.
         cluster.kernel.after(1_000_000) { [self] in
@@ -172,12 +182,11 @@ final class Operator {
                 cluster.violated("\(member.name) does not join: \(failure)")
             }
         }
-        if isLearner { promote(member) } else { changed() }
     }
 
     private func promote(_ member: SimMember) {
-        list { [self] _, members in
-            guard let listed = members.first(where: { $0.url == member.peerURL }),
+        list { [self] found in
+            guard let listed = found.members.first(where: { $0.peerURLs == [member.peerURL] }),
                 listed.isLearner
             else { return changed() }
             var request = ByteBuffer()
@@ -197,8 +206,9 @@ final class Operator {
     }
 
     private func removeUntilGone(_ member: SimMember, _ then: @escaping () -> Void) {
-        list { [self] _, members in
-            guard let listed = members.first(where: { $0.url == member.peerURL }) else {
+        list { [self] found in
+            guard let listed = found.members.first(where: { $0.peerURLs == [member.peerURL] })
+            else {
                 retire(member)
                 return then()
             }
