@@ -133,8 +133,8 @@ public actor RaftNode: ExecutorActor {
 
     public var status: RaftStatus {
         RaftStatus(
-            id: core.id, role: core.role, term: core.term, leader: core.leader, last: core.last,
-            stored: core.stored, committed: core.committed, applied: core.applied,
+            id: core.id, role: core.role, term: core.term, vote: core.vote, leader: core.leader,
+            last: core.last, stored: core.stored, committed: core.committed, applied: core.applied,
             confState: core.confState, isLearner: core.isLearner,
             transferTarget: core.transferTarget, storageFailure: storageFailure,
             pendingProposals: gathered.count + ledger.count)

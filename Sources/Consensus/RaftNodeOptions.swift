@@ -65,6 +65,8 @@ public struct RaftStatus: Hashable, Sendable {
     public var id: MemberID
     public var role: RaftCore.Role
     public var term: Term
+    /// In `term`; `.none` if it has not voted.
+    public var vote: MemberID
     public var leader: MemberID
     public var last: LogIndex
     public var stored: LogIndex

@@ -1,4 +1,6 @@
 import API
+import Consensus
+import Foundation
 import Testing
 
 @testable import Node
@@ -10,6 +12,8 @@ private final class Member: ServerStatus {
     var alarms: [HealthAlarm] = []
     var hasLeader = true
     var isLearner = false
+    var raft: RaftStatus?
+    var followers: [MemberProgress] = []
     var localError: String?
     var linearizableError: String?
     /// Whether each probe was linearizable, in order.
@@ -188,6 +192,44 @@ struct StatusEndpointTests {
             text.contains(
                 "etcd_server_healthchecks_total{name=\"serializable_read\",status=\"error\","
                     + "type=\"livez\"} 1\n"))
+    }
+
+    @Test("A leader publishes how far each member is, as etcd does, and every member its process")
+    func debugVariables() throws {
+        let cluster = try MemoryCluster()
+        #expect(
+            cluster.until {
+                $0.leader != nil && $0.leader?.status.applied == $0.leader?.status.last
+            })
+        let leader = try #require(cluster.executor.turn { cluster.leader })
+        let it = Fixture()
+        it.member.raft = cluster.executor.turn { leader.status }
+        it.member.followers = cluster.executor.turn {
+            leader.node.assumeIsolated { $0.peerProgress }
+        }
+        let response = try #require(it.response("/debug/vars"))
+        #expect(response.status == 200)
+        #expect(response["Content-Type"] == "application/json; charset=utf-8")
+        let all = try #require(
+            try JSONSerialization.jsonObject(with: Data(response.body)) as? [String: Any])
+        #expect(all["cmdline"] as? [String] == CommandLine.arguments)
+        #expect(all["file_descriptor_limit"] as? UInt64 == FileDescriptors.limit)
+        let memory = try #require(all["memstats"] as? [String: UInt64])
+        #expect(try #require(memory["Alloc"]) > 0 && memory["Sys"]! >= memory["Alloc"]!)
+        let raft = try #require(all["raft.status"] as? [String: Any])
+        #expect(raft["id"] as? String == leader.id.hex && raft["lead"] as? String == leader.id.hex)
+        #expect(raft["raftState"] as? String == "StateLeader")
+        #expect(raft["leadtransferee"] as? String == "0")
+        let progress = try #require(raft["progress"] as? [String: [String: Any]])
+        #expect(Set(progress.keys) == Set(cluster.members.map(\.id.hex)))
+        for one in progress.values {
+            #expect(one["state"] as? String == "StateReplicate")
+            #expect(one["match"] as? UInt64 == it.member.raft?.last.rawValue)
+        }
+        #expect(it.response("/debug/vars", "POST")?.status == 405)
+        var metrics = it
+        metrics.surface = .metrics
+        #expect(metrics.response("/debug/vars")?.status == 404)
     }
 
     @Test("Metrics answer to any method", arguments: ["GET", "POST", "HEAD"])

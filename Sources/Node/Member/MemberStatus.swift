@@ -1,6 +1,7 @@
 // The member as its HTTP endpoints see it, and the metrics that are read rather than counted.
 
 import API
+import Consensus
 import Services
 import Storage
 
@@ -14,6 +15,9 @@ final class MemberStatus: ServerStatus {
     var storageVersion: String? { actors.applier.enter { $0.storageVersion } }
     var hasLeader: Bool { actors.applier.presence.hasLeader }
     var isLearner: Bool { actors.applier.presence.isLearner }
+
+    var raft: RaftStatus? { actors.raft.enter { $0.status } }
+    var followers: [MemberProgress] { actors.raft.enter { $0.peerProgress } }
 
     var alarms: [HealthAlarm] {
         actors.applier.enter { $0.alarms.list(.none) }.map { alarm in

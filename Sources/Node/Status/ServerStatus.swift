@@ -1,5 +1,7 @@
 // What the status endpoints ask of a member.
 
+import Consensus
+
 /// An alarm as the health endpoints name it.
 public enum HealthAlarm: String, Sendable {
     case noSpace = "NOSPACE"
@@ -18,6 +20,10 @@ public protocol ServerStatus: AnyObject {
     var alarms: [HealthAlarm] { get }
     var hasLeader: Bool { get }
     var isLearner: Bool { get }
+    /// nil while Raft does not run.
+    var raft: RaftStatus? { get }
+    /// The others, as a leader knows them; else empty.
+    var followers: [MemberProgress] { get }
 
     /// Reads one key of the whole range.
     /// - Parameter linearizable: through the leader, or from what this member has applied.

@@ -9,7 +9,7 @@ import API
 public struct StatusEndpoints {
     /// Which endpoints a listener has (reference: http-endpoints.md, which listener serves what).
     public enum Surface: Sendable {
-        /// Version, health and metrics, for those whom the access rules let in.
+        /// Version, health, metrics and debugging variables, for those whom the access rules let in.
         case client
         /// Health and metrics, for everyone: the listener is not for clients.
         case metrics
@@ -55,10 +55,14 @@ public struct StatusEndpoints {
         }
         let run = HealthCheckRun(path: request.path)
         let isVersion = request.path == "/version" && surface == .client
-        guard run != nil || isVersion || request.path == "/health" else { return done(.notFound) }
+        let isDebug = request.path == "/debug/vars" && surface == .client
+        guard run != nil || isVersion || isDebug || request.path == "/health" else {
+            return done(.notFound)
+        }
         guard request.method == "GET" else { return done(.methodNotAllowed) }
         if let run { return run.answer(request, status, health, done) }
         if isVersion { return done(Self.version(of: status)) }
+        if isDebug { return done(Self.debugVariables(of: status)) }
         checkHealth(request) { [health] reason in
             if let reason {
                 health?.failures.increment()
@@ -84,6 +88,12 @@ public struct StatusEndpoints {
         body.string(status.storageVersion ?? "unknown")
         body.raw("}")
         return HTTPStatusResponse(200, type: "application/json", body: body.bytes)
+    }
+
+    private static func debugVariables(of status: any ServerStatus) -> HTTPStatusResponse {
+        let variables = DebugVariables(raft: status.raft, followers: status.followers)
+        return HTTPStatusResponse(
+            200, type: "application/json; charset=utf-8", body: variables.json)
     }
 
     /// - Parameter done: with nil if the member is healthy, else with the reason.

@@ -57,6 +57,8 @@ final class PlayedPeerStatus: PeerPortStatus {
     var alarms: [HealthAlarm] { [] }
     var hasLeader: Bool { true }
     var isLearner: Bool { false }
+    var raft: RaftStatus? { nil }
+    var followers: [MemberProgress] { [] }
     func probeRead(linearizable: Bool, _ done: @escaping (String?) -> Void) { done(nil) }
 }
 

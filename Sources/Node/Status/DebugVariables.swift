@@ -1,0 +1,67 @@
+// /debug/vars: what etcd publishes of its process for whoever looks into it (Go's expvar).
+
+import API
+import Consensus
+
+/// The body of the answer.
+struct DebugVariables {
+    let raft: RaftStatus?
+    /// As the leader knows the others; empty elsewhere.
+    let followers: [MemberProgress]
+
+    /// One variable a line, in the order of their names.
+    var json: [UInt8] {
+        var text = JSONText()
+        text.raw("{\n\"cmdline\": ")
+        text.list(CommandLine.arguments) { $0.string($1) }
+        text.raw(",\n\"file_descriptor_limit\": \(FileDescriptors.limit)")
+        text.raw(",\n\"memstats\": ")
+        Self.memory(&text)
+        text.raw(",\n\"raft.status\": ")
+        if let raft { writeStatus(raft, &text) } else { text.raw("null") }
+        text.raw("\n}\n")
+        return text.bytes
+    }
+
+    /// Of Go's runtime.MemStats, what malloc has a counterpart of: what is in use, and what it has
+    /// from the system.
+    private static func memory(_ text: inout JSONText) {
+        let heap = ProcessMemory.heap
+        text.raw("{\"Alloc\":\(heap.used),\"Sys\":\(heap.held)")
+        text.raw(",\"HeapAlloc\":\(heap.used),\"HeapSys\":\(heap.held)}")
+    }
+
+    /// As etcd's raft writes its Status.
+    private func writeStatus(_ raft: RaftStatus, _ text: inout JSONText) {
+        let role =
+            switch raft.role {
+            case .follower: "StateFollower"
+            case .preCandidate: "StatePreCandidate"
+            case .candidate: "StateCandidate"
+            case .leader: "StateLeader"
+            }
+        text.raw("{\"id\":\"\(raft.id.hex)\",\"term\":\(raft.term.rawValue)")
+        text.raw(",\"vote\":\"\(raft.vote.hex)\",\"commit\":\(raft.committed.rawValue)")
+        text.raw(",\"lead\":\"\(raft.leader.hex)\",\"raftState\":\"\(role)\"")
+        text.raw(",\"applied\":\(raft.applied.rawValue),\"progress\":{")
+        if raft.role == .leader {
+            writeProgress(
+                raft.id, match: raft.stored, next: raft.last.next, .replicating, &text)
+            for follower in followers {
+                text.raw(",")
+                writeProgress(
+                    follower.member, match: follower.match, next: follower.next, follower.state,
+                    &text)
+            }
+        }
+        text.raw("},\"leadtransferee\":\"\((raft.transferTarget ?? .none).hex)\"}")
+    }
+
+    private func writeProgress(
+        _ member: MemberID, match: LogIndex, next: LogIndex, _ state: MemberProgress.State,
+        _ text: inout JSONText
+    ) {
+        text.raw("\"\(member.hex)\":{\"match\":\(match.rawValue),\"next\":\(next.rawValue)")
+        text.raw(",\"state\":\"\(state.rawValue)\"}")
+    }
+}
