@@ -76,7 +76,7 @@ struct PermittedKeys: Sendable {
             if rangeEnd.isEmpty { return true }
             if rangeEnd.count == 1, rangeEnd[0] == 0 { return false }
             guard Self.compare(rangeEnd, upper) <= 0 else { return false }
-            return Self.compare(lower(of: bounds, in: bytes), rangeEnd) < 0
+            return Self.compare(lower(of: bounds, in: bytes), rangeEnd) <= 0
         }
     }
 

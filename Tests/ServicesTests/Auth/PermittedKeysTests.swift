@@ -48,6 +48,17 @@ struct PermittedKeysTests {
         #expect(!Self.contains(bounded, "a", "\0"))
     }
 
+    @Test("A range that can have no key lies in one if both its ends do, the last one too")
+    func empty() {
+        let keys = Self.keys([Self.permission("k", "l"), Self.permission("p", "")])
+        for (key, end) in [("k", "k"), ("kb", "k"), ("kb", "ka"), ("kb", "kb"), ("p", "p")] {
+            #expect(Self.contains(keys, key, end), "\(key) to \(end)")
+        }
+        for (key, end) in [("l", "l"), ("l", "k"), ("j", "j"), ("p", "k"), ("pa", "p")] {
+            #expect(!Self.contains(keys, key, end), "\(key) to \(end)")
+        }
+    }
+
     @Test("Nothing is in no ranges")
     func none() {
         #expect(!Self.contains(Self.keys([]), "a"))
