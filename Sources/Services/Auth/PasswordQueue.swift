@@ -10,10 +10,35 @@ import API
 
 /// Whether somebody still waits for an answer. From any thread.
 final class Waiter: Sendable {
-    private let gone = Locked(false)
+    private struct State {
+        var isGone = false
+        /// Where to tell of it, once for each comparison.
+        var departures: [Departures] = []
+    }
+    private let state = Locked(State())
 
-    var isGone: Bool { gone.withLock { $0 } }
-    func leave() { gone.withLock { $0 = true } }
+    var isGone: Bool { state.withLock { $0.isGone } }
+
+    func leave() {
+        let departures = state.withLock { state in
+            defer { state = State(isGone: true) }
+            return state.departures
+        }
+        for one in departures { one.count.withLock { $0 += 1 } }
+    }
+
+    fileprivate func tells(_ departures: Departures) {
+        let isGone = state.withLock { state in
+            if !state.isGone { state.departures.append(departures) }
+            return state.isGone
+        }
+        if isGone { departures.count.withLock { $0 += 1 } }
+    }
+}
+
+/// How many have gone from a queue.
+private final class Departures: Sendable {
+    let count = Locked(0)
 }
 
 /// The jobs that wait. A value; see PasswordWorker.
@@ -49,6 +74,9 @@ struct PasswordQueue {
     static let nameLimit = 256
     /// All that may wait: a minute of work.
     static let limit = 1000
+    /// A queue that is full is looked through when so many have gone: it takes as long as hundreds
+    /// of refusals, and whoever fills it can ask for as many as he likes.
+    static let enoughGone = 8
     /// Who may wait for one comparison.
     static let callerLimit = 1000
 
@@ -86,6 +114,9 @@ struct PasswordQueue {
     /// The names with comparisons, each once; the first is next.
     private var turns: [AuthName] = []
     private var countOfSource: [Source: Int] = [:]
+    private let departures = Departures()
+    /// When it was last looked through.
+    private var departuresSeen = 0
 
     var count: Int { recognized.count + comparisons.count }
 
@@ -104,15 +135,20 @@ struct PasswordQueue {
         let digest = comparison.digest
         if let before = comparisons[digest] {
             guard before.callers.count < Self.callerLimit else { return false }
-            comparisons[digest]?.callers.append(caller)
+            take(caller, for: digest)
             return true
         }
         if !hasRoom(for: name, source) { removeUnwanted() }
         guard hasRoom(for: name, source) else { return false }
         comparisons[digest] = comparison
-        comparisons[digest]?.callers.append(caller)
+        take(caller, for: digest)
         enqueue(digest, of: name, from: source)
         return true
+    }
+
+    private mutating func take(_ caller: Caller, for digest: Digest) {
+        comparisons[digest]?.callers.append(caller)
+        caller.waiter.tells(departures)
     }
 
     private func hasRoom(for name: AuthName, _ source: Source) -> Bool {
@@ -156,8 +192,11 @@ struct PasswordQueue {
         return (name, source, comparison)
     }
 
-    /// Turns stay in order: all are taken, and those that are wanted come again.
+    /// Once enough have gone. Turns stay in order: all are taken, and those that are wanted come again.
     private mutating func removeUnwanted() {
+        let gone = departures.count.withLock { $0 }
+        guard gone - departuresSeen >= Self.enoughGone else { return }
+        departuresSeen = gone
         var wanted: [(name: AuthName, source: Source, comparison: Comparison)] = []
         while !turns.isEmpty {
             let next = takeComparison()

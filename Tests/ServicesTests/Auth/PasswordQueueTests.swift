@@ -111,6 +111,25 @@ struct PasswordQueueTests {
         #expect(ran.names.count == PasswordQueue.limit)
     }
 
+    /// Looking through all of them for every refusal would be a way to keep the server busy.
+    @Test("make room once enough have gone, and are passed over before")
+    func fewGone() {
+        let waiters = (0..<PasswordQueue.sourceLimit).map { _ in Waiter() }
+        for (number, waiter) in waiters.enumerated() {
+            #expect(add("gone \(number)", of: "root", from: here, for: waiter))
+        }
+        for waiter in waiters.prefix(PasswordQueue.enoughGone - 1) { waiter.leave() }
+        #expect(!add("root", of: "root", from: here))
+        #expect(waiting.queue.count == PasswordQueue.sourceLimit)
+        waiters[PasswordQueue.enoughGone].leave()
+        #expect(add("root", of: "root", from: here))
+        let left = PasswordQueue.sourceLimit - PasswordQueue.enoughGone + 1
+        #expect(waiting.queue.count == left)
+        waiters[PasswordQueue.enoughGone - 1].leave()
+        run()
+        #expect(ran.names.count == left - 1)
+    }
+
     @Test("are not compared for who has gone, and make room")
     func gone() {
         let waiter = Waiter()
