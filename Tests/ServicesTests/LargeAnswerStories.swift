@@ -59,8 +59,17 @@ struct LargeAnswerStories {
         #expect(
             try member.answer(Txn(then: [.get("k", to: "l")]))
                 == "etcdserver: too many requests")
+        #expect(
+            try member.answer(Txn(then: [.put("new", "1"), .get("k", to: "l")]))
+                == "etcdserver: too many requests")
+        #expect(
+            try member.answer(Txn(then: [.put("other", "1"), .get("other")]))
+                == "yes@62: put@62; get@62 [other=1 62 62 1] count 1", "small ones go on")
         member.life.core.holdsSlices = false
         #expect(readers[0].message != nil && readers[1].message != nil)
+        #expect(
+            try member.answer(Txn(.init("new", .mod, .equal, 0), then: [.get("k1000x")]))
+                == "yes@62: get@62 [] count 0", "nothing was written")
         member.life.core.turn {
             member.life.applier.assumeIsolated {
                 $0.largeAnswers.bounds = LargeAnswers.Bounds(unsent: 0)

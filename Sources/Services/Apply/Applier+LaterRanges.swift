@@ -18,6 +18,18 @@ struct LaterRange {
     let revision: Revision
 }
 
+extension InternalRaftRequest.Operation {
+    /// Whether it is a transaction that may have ranges to be read later.
+    var readsRanges: Bool {
+        guard case .txn(let request) = self else { return false }
+        return [request.success, request.failure].contains { operations in
+            operations.contains {
+                if case .range(let range) = $0.operation { !range.rangeEnd.isEmpty } else { false }
+            }
+        }
+    }
+}
+
 extension Applier {
     /// Appends the answer to a range, or leaves its place in `laterRanges`.
     /// - Parameter number: which operation of its list it is.

@@ -11,6 +11,7 @@ extension Applier {
     /// - Returns: why not; nil lets it pass.
     func refusal(of proposal: ClientProposal) -> Status? {
         if forwarded.count >= Self.forwardedLimit { return .tooManyRequests }
+        if !largeAnswers.hasRoom, proposal.operation.readsRanges { return .tooManyRequests }
         return refusalForSpace(proposal.operation)
     }
 

@@ -38,12 +38,15 @@ final class LargeAnswers {
     /// A place for an answer, which counts once a part of it joins.
     /// - Throws: `.busy`, a refusal.
     func makePlace() throws(StoreError) -> Place {
-        guard meter.bytes < bounds.unsent, places.count < bounds.count else { throw .busy }
+        guard hasRoom else { throw .busy }
         return Place()
     }
 
-    /// A place for the rest of an answer to what is done already, and so cannot be refused. Whoever
-    /// writes waits for the log: there are not many.
+    /// Whether another answer may be begun.
+    var hasRoom: Bool { meter.bytes < bounds.unsent && places.count < bounds.count }
+
+    /// A place for the rest of an answer to what is done already, and so cannot be refused: that is
+    /// done before it is proposed, when there is no room.
     func makePlaceOfWrite() -> Place { Place() }
 
     func join(_ place: Place) {
