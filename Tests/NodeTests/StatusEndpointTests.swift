@@ -199,7 +199,11 @@ struct StatusEndpointTests {
         let cluster = try MemoryCluster()
         #expect(
             cluster.until {
-                $0.leader != nil && $0.leader?.status.applied == $0.leader?.status.last
+                guard let leader = $0.leader else { return false }
+                let followers = leader.node.assumeIsolated { $0.peerProgress }
+                return followers.allSatisfy {
+                    $0.state == .replicating && $0.match == leader.status.last
+                }
             })
         let leader = try #require(cluster.executor.turn { cluster.leader })
         let it = Fixture()
@@ -215,7 +219,7 @@ struct StatusEndpointTests {
         #expect(all["cmdline"] as? [String] == CommandLine.arguments)
         #expect(all["file_descriptor_limit"] as? UInt64 == FileDescriptors.limit)
         let memory = try #require(all["memstats"] as? [String: UInt64])
-        #expect(try #require(memory["Alloc"]) > 0 && memory["Sys"]! >= memory["Alloc"]!)
+        #expect(try #require(memory["Sys"]) > 1 << 20)
         let raft = try #require(all["raft.status"] as? [String: Any])
         #expect(raft["id"] as? String == leader.id.hex && raft["lead"] as? String == leader.id.hex)
         #expect(raft["raftState"] as? String == "StateLeader")

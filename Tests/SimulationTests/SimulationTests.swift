@@ -49,16 +49,18 @@ struct SimulationTests {
         #expect(runs[0] == runs[1])
     }
 
-    /// In these runs a bit flips under a running member, which reads the record. Which seeds do so
-    /// may change with any change of the code.
-    @Test(
-        "A member stops when it reads what its disk has spoilt, and does not start with it",
-        arguments: [39, 220, 256])
-    func spoiltRecords(seed: Int) throws {
-        let counts = try simulate("--seed", "\(seed)", "--seeds", "1", "--counts")
-        #expect(counts.contains("| fault: flipped bit in the store of a running member |"))
-        #expect(counts.contains("| seen: damage found by a running member |"))
-        #expect(counts.contains("| seen: damage refused at a start |"))
+    /// In some of these runs a bit flips under a running member and it reads the record; in which
+    /// ones may change with any change of the code. The first is looked at.
+    @Test("A member stops when it reads what its disk has spoilt, and does not start with it")
+    func spoiltRecords() throws {
+        for seed in [39, 220, 256, 89, 238] + Array(300..<330) {
+            let counts = try simulate("--seed", "\(seed)", "--seeds", "1", "--counts")
+            guard counts.contains("| seen: damage found by a running member |") else { continue }
+            #expect(counts.contains("| fault: flipped bit in the store of a running member |"))
+            #expect(counts.contains("| seen: damage refused at a start |"), "seed \(seed)")
+            return
+        }
+        Issue.record("no member has read a spoilt record")
     }
 
     /// What holds each other is never freed, and keeps the maps of its files: thousands of seeds

@@ -23,12 +23,6 @@ void csupport_bound_malloc(int mapped, int kept) {
   mallopt(M_TRIM_THRESHOLD, kept);
 }
 
-void csupport_heap(size_t *used, size_t *held) {
-  struct mallinfo2 heap = mallinfo2();
-  *used = heap.uordblks + heap.hblkhd;
-  *held = heap.arena + heap.hblkhd;
-}
-
 // The first version of the kernel's struct sched_attr, which all understand.
 struct scheduling {
   uint32_t size, policy;

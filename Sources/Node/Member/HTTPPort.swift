@@ -1,4 +1,4 @@
-// HTTP/1.1 on the clients' port: version, health, metrics and the JSON gateway.
+// HTTP/1.1 on the clients' port: version, health, metrics, variables and the JSON gateway.
 
 import API
 import Transport

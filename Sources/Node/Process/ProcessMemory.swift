@@ -11,13 +11,6 @@ public enum ProcessMemory {
         csupport_bound_malloc(1 << 20, 8 << 20)
     }
 
-    /// What malloc has given out, and what it has from the system for that, in bytes.
-    static var heap: (used: Int, held: Int) {
-        var (used, held) = (0, 0)
-        csupport_heap(&used, &held)
-        return (used, held)
-    }
-
     /// -memory-mlock: keeps present and future pages in RAM.
     /// - Returns: nil, or why not, most often for want of privilege.
     public static func lock() -> String? {

@@ -23,12 +23,11 @@ struct DebugVariables {
         return text.bytes
     }
 
-    /// Of Go's runtime.MemStats, what malloc has a counterpart of: what is in use, and what it has
-    /// from the system.
+    /// Of Go's runtime.MemStats, what is the same for every process: the memory that it has from
+    /// the system. What malloc knows of its heap it finds out by a walk through all that is free
+    /// (mallinfo2(3)), which is too long for the executor that answers.
     private static func memory(_ text: inout JSONText) {
-        let heap = ProcessMemory.heap
-        text.raw("{\"Alloc\":\(heap.used),\"Sys\":\(heap.held)")
-        text.raw(",\"HeapAlloc\":\(heap.used),\"HeapSys\":\(heap.held)}")
+        text.raw("{\"Sys\":\(ProcessStatistics.current()?.residentBytes ?? 0)}")
     }
 
     /// As etcd's raft writes its Status.
@@ -44,6 +43,7 @@ struct DebugVariables {
         text.raw(",\"vote\":\"\(raft.vote.hex)\",\"commit\":\(raft.committed.rawValue)")
         text.raw(",\"lead\":\"\(raft.leader.hex)\",\"raftState\":\"\(role)\"")
         text.raw(",\"applied\":\(raft.applied.rawValue),\"progress\":{")
+        // Of itself too, even in its last moments after it was removed.
         if raft.role == .leader {
             writeProgress(
                 raft.id, match: raft.stored, next: raft.last.next, .replicating, &text)

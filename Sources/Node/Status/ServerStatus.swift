@@ -20,7 +20,7 @@ public protocol ServerStatus: AnyObject {
     var alarms: [HealthAlarm] { get }
     var hasLeader: Bool { get }
     var isLearner: Bool { get }
-    /// nil while Raft does not run.
+    /// nil where there is no Raft to ask.
     var raft: RaftStatus? { get }
     /// The others, as a leader knows them; else empty.
     var followers: [MemberProgress] { get }

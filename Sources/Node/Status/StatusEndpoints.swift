@@ -1,4 +1,5 @@
-// What a member answers over plain HTTP: its version, its health and its metrics.
+// What a member answers over plain HTTP: its version, its health, its metrics and the variables of
+// its process.
 //
 // Pure but for what it asks of the member: the connection brings a request and is called back
 // with the answer, at once or when a read has come back.

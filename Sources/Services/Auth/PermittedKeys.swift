@@ -64,8 +64,8 @@ struct PermittedKeys: Sendable {
 
     // MARK: Questions
 
-    /// Whether all keys of a range are in here, the range as in a RangeRequest. One that can have no
-    /// key is, if both its bounds lie in one range.
+    /// Whether all keys of a range are in here, the range as in a RangeRequest. One that ends before
+    /// it begins has none, and is if its first key would be, as in etcd.
     func contains(key: UnsafeRawBufferPointer, rangeEnd: UnsafeRawBufferPointer) -> Bool {
         bytes.withUnsafeBytes { bytes in
             guard let found = last(at: key, in: bytes) else { return false }
@@ -75,8 +75,7 @@ struct PermittedKeys: Sendable {
             guard Self.compare(key, upper) < 0 else { return false }
             if rangeEnd.isEmpty { return true }
             if rangeEnd.count == 1, rangeEnd[0] == 0 { return false }
-            guard Self.compare(rangeEnd, upper) <= 0 else { return false }
-            return Self.compare(lower(of: bounds, in: bytes), rangeEnd) <= 0
+            return Self.compare(rangeEnd, upper) <= 0
         }
     }
 

@@ -47,21 +47,23 @@ extension Applier {
         _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
         for receiver: any RenewalReceiver
     ) {
-        if leads { return renewHere(lease, as: caller, by: reads, for: receiver) }
-        // The leader checks too: what is known here is refused without asking it.
+        // Also here: what is known here is refused without asking the leader, and the keys of a
+        // large lease are gone through before the round that confirms the leadership. The verdict
+        // is remembered for the check behind that round, which little may part from the renewal.
         check(keysOf: [lease], caller, writes: true) { applier, refusal in
             if let refusal {
                 return receiver.renewed(lease, applier.header(), ttl: .failure(refusal))
             }
-            applier.renewByLeader(lease, as: caller, by: reads, for: receiver)
+            applier.renewChecked(lease, as: caller, by: reads, for: receiver)
         }
     }
 
-    private func renewByLeader(
+    private func renewChecked(
         _ lease: LeaseID, as caller: Principal, by reads: ReadGate,
         for receiver: any RenewalReceiver
     ) {
         let header = header()
+        if leads { return renewHere(lease, as: caller, by: reads, for: receiver) }
         var request = ByteBuffer(capacity: 16)
         request.appendLeaseRequest(lease)
         let message = request.withUnsafeBytes { $0.asking(caller) }

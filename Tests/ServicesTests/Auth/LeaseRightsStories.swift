@@ -214,6 +214,36 @@ struct LeaseRightsStories {
         #expect(renewals.heard.last == Status.permissionDenied.message)
     }
 
+    @Test("Who loses rights before the leadership is confirmed renews nothing")
+    func renewedAfterRevocation() throws {
+        let member = try PlayedMember { $0.checksReconfiguration = false }
+        _ = try member.grant(16, ttl: 1000)
+        member.put(Request.put("k", "1", lease: 16))
+        member.enableAuth()
+        let all = Permission(kind: 2, key: Array("k".utf8), rangeEnd: Array("l".utf8))
+        member.auth(.roleGrantPermission(AuthName("reader"), all))
+        let b = member.memberID(["http://b:1"])
+        _ = member.addMember(["http://b:1"])
+        member.followed(by: b)
+        let (alice, reads) = (member.user("alice"), member.life.reads)
+        func renewed(before change: () -> Void) -> [String] {
+            let renewals = Renewals()
+            member.life.core.turn {
+                _ = RenewalGate(of: reads).renew(LeaseID(16), as: alice, for: renewals)
+            }
+            change()
+            #expect(renewals.heard.isEmpty)
+            member.heartbeats(answeredBy: b)
+            return renewals.heard
+        }
+        #expect(renewed(before: {}) == ["16:1000"])
+        let denied = renewed {
+            member.auth(.userRevokeRole(AuthName("alice"), role: AuthName("reader")))
+            member.entries(takenBy: b)
+        }
+        #expect(denied == [Status.permissionDenied.message])
+    }
+
     @Test("Nobody renews one, has one revoked, or learns of one")
     func nobody() throws {
         let member = try PlayedMember()

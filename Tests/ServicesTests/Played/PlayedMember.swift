@@ -146,6 +146,8 @@ final class PlayedMember {
     private var calls = 0
     /// The term of the last entry that another leader has appended.
     var foreignTerm: Term?
+    /// Heartbeats that others will answer later.
+    var late: [Message] = []
 
     var life: Life {
         guard let current else { preconditionFailure("the member is not running") }

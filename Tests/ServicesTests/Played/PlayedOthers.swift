@@ -87,21 +87,37 @@ extension PlayedMember {
     /// `members` take what this one, the leader, sends, until there is nothing more.
     func followed(by members: MemberID...) {
         for _ in 0..<20 {
-            for message in others.takeSent() where members.contains(message.to) {
-                switch message.body {
-                case .append(let append):
-                    let last = append.entries.last?.index ?? append.previous.index
-                    hear(
-                        from: message.to, term: message.term,
-                        .appendResponse(.accepted(through: last)))
-                case .heartbeat(let commit, let round):
-                    hear(
-                        from: message.to, term: message.term,
-                        .heartbeatResponse(
-                            round: round, commit: commit, promise: .none))
-                case _: break
-                }
+            for message in others.takeSent() where members.contains(message.to) { answer(message) }
+        }
+    }
+
+    /// `member` takes entries, and its answers to heartbeats are on their way.
+    func entries(takenBy member: MemberID) {
+        for _ in 0..<20 {
+            for message in others.takeSent() where message.to == member {
+                if case .heartbeat = message.body { late.append(message) } else { answer(message) }
             }
+        }
+    }
+
+    /// Those answers come, and all that follow.
+    func heartbeats(answeredBy member: MemberID) {
+        for message in late { answer(message) }
+        late = []
+        followed(by: member)
+    }
+
+    private func answer(_ message: Message) {
+        switch message.body {
+        case .append(let append):
+            let last = append.entries.last?.index ?? append.previous.index
+            hear(
+                from: message.to, term: message.term, .appendResponse(.accepted(through: last)))
+        case .heartbeat(let commit, let round):
+            hear(
+                from: message.to, term: message.term,
+                .heartbeatResponse(round: round, commit: commit, promise: .none))
+        case _: break
         }
     }
 

@@ -1,5 +1,6 @@
 // Who runs the cluster: adds and removes machines, moves the leadership, gives space back. As an
-// operator does it: by calls to some member, which may be lost, until it is as it should be.
+// operator does it: by calls to some member, which may be lost, until it is as it should be. Only
+// whether a machine was added it may see for itself (`listed`).
 
 import API
 import Services
@@ -86,7 +87,7 @@ final class Operator {
 
     private typealias Listed = (cluster: ClusterID, members: [ClusterMember])
 
-    /// Asks until all of them say who the members are.
+    /// Asks until some member has said, for all of them, who the members are.
     private func list(_ then: @escaping (Listed) -> Void) {
         ask { [self] found in
             if let found { return then(found) }
@@ -115,11 +116,11 @@ final class Operator {
         }
     }
 
-    /// What some member has applied, if `machine` is a member there: that is committed. Members tell
-    /// it to who joins (`/members` of the peer port), and ask for no user: without a leader nobody
-    /// can log in.
+    /// What some running member has applied, if `machine` is a member there: that is committed.
+    /// Members tell it to who joins over their peer ports, and ask for no user; without a leader
+    /// nobody can log in. That call is left out: the world looks.
     private func listed(_ machine: SimMember) -> Listed? {
-        cluster.members.lazy.filter(\.isUp).compactMap(\.applied).first {
+        cluster.members.lazy.filter { $0.isUp && !$0.isRemoved }.compactMap(\.applied).first {
             $0.members.contains { $0.peerURLs == [machine.peerURL] }
         }
     }

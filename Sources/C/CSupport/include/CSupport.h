@@ -19,9 +19,6 @@ void *csupport_remap(void *pages, size_t size, size_t wanted);
 /// `kept` bytes at an end of a heap goes back to the system. Both stay as they are set.
 void csupport_bound_malloc(int mapped, int kept);
 
-/// mallinfo2(3), in bytes: what is in use, and what malloc has from the system.
-void csupport_heap(size_t *used, size_t *held);
-
 /// The calling thread gets a processor when nobody else wants it, and little else: the nicest there
 /// is, and with the longest slice, whom therefore every thread that wakes takes the processor
 /// from (sched_setattr(2), Linux 6.12; before that nicer only).
