@@ -27,7 +27,7 @@ final class RaftWatcher {
 
     var violated: (String) -> Void = { _ in }
     /// Somebody has given its vote to another.
-    var voted: ((SimPlace) -> Void)?
+    var voted: ((_ voter: SimPlace, _ candidate: MemberID) -> Void)?
     /// Somebody leads.
     var elected: ((SimPlace) -> Void)?
     /// What any member ever took for committed; the first is entry 1.
@@ -68,7 +68,7 @@ final class RaftWatcher {
         }
         if now.applied > now.committed { violated("m\(place) applies what is not committed") }
         if now.role == .follower, now.vote != .none, now.vote != old?.vote {
-            voted?(place)
+            voted?(place, now.vote)
         }
         checkLog(place, now, old, raft)
         checkCommit(place, now, old, raft)

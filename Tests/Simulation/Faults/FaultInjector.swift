@@ -120,13 +120,19 @@ final class FaultInjector {
         note("who votes dies soon after")
         var dice = dice
         cluster.network.weather = SimNetwork.Weather(delay: 50_000...60_000_000)
-        cluster.watcher.voted = { [self] place in
+        cluster.watcher.voted = { [self] place, candidate in
             let member = cluster.member(at: place)
             let death: SimDeath = dice.next() % 2 == 0 ? .kill : .power
             let down = 1_000_000 + dice.next() % 5_000_000
             later(dice.next() % 10_000_000) { [self] in
                 if member.isUp { crash(member, death, down) }
             }
+            let silence = dice.next() % 5_000_000_000
+            guard silence < 2_500_000_000,
+                let candidate = cluster.members.first(where: { $0.id == candidate })
+            else { return }
+            note("nobody hears m\(candidate.place)")
+            cut(all.filter { $0 != candidate.place }.map { (candidate.place, $0) }, silence)
         }
         if let leader = cluster.leader, leader.isUp { crash(leader, .kill, time) }
         later(time) { [self] in

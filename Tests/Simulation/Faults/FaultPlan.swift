@@ -15,8 +15,9 @@ enum FaultKind: Hashable {
     case crash(FaultTarget, SimDeath, downFor: UInt64)
     /// All at once, as when the power of a room fails.
     case crashAll(SimDeath, downFor: UInt64)
-    /// For a while elections go wrong: the leader dies, messages take long, and who votes dies
-    /// soon after and is back at once.
+    /// For a while elections go wrong: the leader dies, messages take long, who votes dies soon
+    /// after and is back at once, and in half of the cases nobody hears of whom it has elected: a
+    /// second candidate of the same term asks for the vote that was given.
     case crashVoters(dice: UInt64, UInt64)
     /// For a while the one who led is cut off, with what it alone has, and nobody after it leads
     /// for long: terms differ in logs of equal length (Raft paper, figures 7 and 8).
