@@ -49,18 +49,20 @@ struct SimulationTests {
         #expect(runs[0] == runs[1])
     }
 
-    /// In some of these runs a bit flips under a running member and it reads the record; in which
-    /// ones may change with any change of the code. The first is looked at.
+    /// In these runs a bit flips under a running member. In most of them it reads the record, and
+    /// in which ones may change with any change of the code; what clients were told is right in
+    /// all of them, or the run would fail.
     @Test("A member stops when it reads what its disk has spoilt, and does not start with it")
     func spoiltRecords() throws {
-        for seed in [39, 220, 256, 89, 238] + Array(300..<330) {
+        var stopped = 0
+        for seed in [39, 89, 220, 238, 256] {
             let counts = try simulate("--seed", "\(seed)", "--seeds", "1", "--counts")
-            guard counts.contains("| seen: damage found by a running member |") else { continue }
             #expect(counts.contains("| fault: flipped bit in the store of a running member |"))
+            guard counts.contains("| seen: damage found by a running member |") else { continue }
             #expect(counts.contains("| seen: damage refused at a start |"), "seed \(seed)")
-            return
+            stopped += 1
         }
-        Issue.record("no member has read a spoilt record")
+        #expect(stopped > 0)
     }
 
     /// What holds each other is never freed, and keeps the maps of its files: thousands of seeds

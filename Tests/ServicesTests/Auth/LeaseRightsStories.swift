@@ -45,16 +45,22 @@ private final class Told: @unchecked Sendable {
 
 @Suite("Leases, with users")
 struct LeaseRightsStories {
-    @Test("Keys of a lease are shown by no follower to who may not read them")
-    func follower() throws {
+    /// A leader that knows lease 16 with key `z`, and users; and its follower.
+    private func leaderOfTwo() throws -> (PlayedMember, MemberID) {
         let member = try PlayedMember { $0.checksReconfiguration = false }
         _ = try member.grant(16, ttl: 1000)
         member.put(Request.put("z", "1", lease: 16))
         member.enableAuth()
-        let alice = member.user("alice")
         let b = member.memberID(["http://b:1"])
         _ = member.addMember(["http://b:1"])
         member.followed(by: b)
+        return (member, b)
+    }
+
+    @Test("Keys of a lease are shown by no follower to who may not read them")
+    func follower() throws {
+        let (member, b) = try leaderOfTwo()
+        let alice = member.user("alice")
         member.led(by: b, term: Term(5))
         member.others.reached = [b]
         try #require(member.state { $0.leader } == b)
@@ -216,14 +222,9 @@ struct LeaseRightsStories {
 
     @Test("Who loses rights before the leadership is confirmed renews nothing")
     func renewedAfterRevocation() throws {
-        let member = try PlayedMember { $0.checksReconfiguration = false }
-        _ = try member.grant(16, ttl: 1000)
-        member.put(Request.put("k", "1", lease: 16))
-        member.enableAuth()
-        let all = Permission(kind: 2, key: Array("k".utf8), rangeEnd: Array("l".utf8))
-        member.auth(.roleGrantPermission(AuthName("reader"), all))
-        let b = member.memberID(["http://b:1"])
-        _ = member.addMember(["http://b:1"])
+        let (member, b) = try leaderOfTwo()
+        let z = Permission(kind: 2, key: Array("z".utf8), rangeEnd: [])
+        member.auth(.roleGrantPermission(AuthName("reader"), z))
         member.followed(by: b)
         let (alice, reads) = (member.user("alice"), member.life.reads)
         func renewed(before change: () -> Void) -> [String] {
